@@ -1,0 +1,36 @@
+/**
+ * The one conversation between a driver and the world: `perform`. The Temporal worker answers it from Postgres, SMTP and
+ * Slack (`src/operations/perform.ts`), the simulator from memory (`src/simulation/world.ts`).
+ */
+import type { Instant } from "../values/instant.js";
+import type { Command, Outcome } from "./command.js";
+import type { RunEvent } from "./event.js";
+import type { TimelineEntry } from "./timeline.js";
+
+export interface PerformRequest {
+  /** The run's id; what else is fixed of it (account, subject, plan) the store knows. */
+  readonly run: string;
+  /** Domain instant at which the commands fall due. */
+  readonly asOf: Instant;
+  /** Ids of events the run has taken in since the last call: they are not handed over again. */
+  readonly confirm: readonly string[];
+  /** Timeline lines since the last call: written first, each once by its `seq`. */
+  readonly entries: readonly TimelineEntry[];
+  /** `running`, `held`, `parked`, `exiting`, `ended` and where the run stands, for the projection. */
+  readonly status: string;
+  readonly position: readonly string[];
+  /** In order; may be empty. */
+  readonly commands: readonly Command[];
+}
+
+export interface PerformResponse {
+  /**
+   * Undelivered events for the subject that the run listens to, with `at` ≤ `asOf`, in order. If there are any when
+   * the call begins, nothing is begun (`outcomes` is empty); if one turns up between two commands, the later one is not.
+   */
+  readonly events: readonly RunEvent[];
+  /** Outcomes by command key, for a prefix of the commands. */
+  readonly outcomes: Readonly<Record<string, Outcome>>;
+  /** Set: this command must be retried with backoff as an activity of its own; later commands were not begun. */
+  readonly retry?: { readonly key: string; readonly notBefore: Instant };
+}
