@@ -4,7 +4,6 @@
  */
 import { sql } from "drizzle-orm";
 import {
-  bigint,
   bigserial,
   boolean,
   customType,
@@ -324,8 +323,6 @@ export const runs = pgTable(
     endedAt: instant("ended_at"),
     /** The event that enrolled it: it never matches a wait of the run. */
     enrolledBy: text("enrolled_by"),
-    /** `events.seq` at enrolment: what came before is not handed over. */
-    startSeq: bigint("start_seq", { mode: "number" }).notNull(),
     parentRun: text("parent_run"),
     parentKey: text("parent_key"),
     parked: jsonb().$type<{ key: string; reason: string; at: number }>(),
