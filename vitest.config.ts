@@ -14,7 +14,15 @@ export default defineConfig({
     maxWorkers: 2,
     projects: [
       { test: { ...limits, name: "pure", include: pureTests, sequence: { groupOrder: 0 } } },
-      { test: { ...limits, name: "local", include: localTests, sequence: { groupOrder: 1 } } },
+      {
+        test: {
+          ...limits,
+          name: "local",
+          include: localTests,
+          globalSetup: ["test/support/temporal-cli.ts"],
+          sequence: { groupOrder: 1 },
+        },
+      },
       {
         test: {
           ...limits,

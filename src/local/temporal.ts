@@ -75,7 +75,8 @@ export async function startTemporal(options: TemporalOptions): Promise<RunningTe
         stop: started.stop,
       };
     }
-    if (!started.isPortTaken || attempt === PORT_ATTEMPTS) {
+    const isOursToChoose = typeof options.uiPort !== "number";
+    if (!started.isPortTaken || !isOursToChoose || attempt === PORT_ATTEMPTS) {
       throw new Error(`Temporal did not start: ${started.reason} (log: ${join(folder, "logs", "temporal.log")})`);
     }
   }

@@ -1,0 +1,280 @@
+// npm run demo | test | build | check [-- ARGUMENTS]
+// Does all the set-up that the command needs on a fresh clone, then the command. Node built-ins only: it runs before
+// anything is installed. Progress goes to stderr, so that `--json` on stdout stays clean.
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const LEAST_NODE = [20, 19];
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+process.chdir(root);
+
+const COMMANDS = {
+  demo: async (args) => {
+    await install();
+    await build();
+    return run(process.execPath, ["dist/src/entrances/cli/main.js", "demo", ...args]);
+  },
+  test: async (args) => {
+    await install();
+    await build();
+    return vitest(args);
+  },
+  build: async () => {
+    await install();
+    await build({ isForced: true });
+    return 0;
+  },
+  check: async (args) => {
+    await install();
+    await must("Checking types", process.execPath, [
+      "node_modules/typescript/bin/tsc",
+      "--noEmit",
+      "-p",
+      "tsconfig.json",
+    ]);
+    await must("Checking format", process.execPath, ["node_modules/@biomejs/biome/bin/biome", "format", "."]);
+    await build();
+    return vitest(args);
+  },
+};
+
+/** Signals that arrive while a child runs go on to it; it decides, we wait. */
+let running;
+let stopSignal;
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+  process.on(signal, () => {
+    stopSignal = signal;
+    // Ctrl-C in a terminal reaches the child by itself; a second copy would mean "at once" to it.
+    if (running && !(signal === "SIGINT" && process.stdin.isTTY)) running.kill(signal);
+  });
+}
+
+// npm killed with -9 leaves us an orphan: end in order then. (The child's watchdog does the same when we are killed.)
+const parent = process.ppid;
+setInterval(() => {
+  if (process.ppid !== parent && stopSignal === undefined) {
+    stopSignal = "SIGTERM";
+    running?.kill("SIGTERM");
+  }
+}, 1_000).unref();
+
+class StepFailed extends Error {}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (fault) {
+  if (!(fault instanceof StepFailed)) throw fault;
+  say(fault.message);
+  process.exitCode = stopSignal ? 130 : 1;
+}
+
+async function main([name, ...args]) {
+  const [major, minor] = process.versions.node.split(".").map(Number);
+  if (major < LEAST_NODE[0] || (major === LEAST_NODE[0] && minor < LEAST_NODE[1])) {
+    say(
+      `Waypost needs Node ${LEAST_NODE.join(".")} or later; this is ${process.version}. Install one from https://nodejs.org or with nvm.`,
+    );
+    return 2;
+  }
+  const command = Object.hasOwn(COMMANDS, name ?? "") ? COMMANDS[name] : undefined;
+  if (!command) {
+    say(`Usage: npm run ${Object.keys(COMMANDS).join("|")} [-- ARGUMENTS]`);
+    return 2;
+  }
+  return command(args);
+}
+
+/** Dependencies, when there are none or the lock file asks for others than npm installed. */
+async function install() {
+  if (isInstalled()) return;
+  await alone(async () => {
+    if (isInstalled()) return;
+    const npm = process.env.npm_execpath;
+    // The binaries we use work without their packages' install scripts, which newer npm blocks by default.
+    const words = ["ci", "--no-audit", "--no-fund", "--include=dev", "--include=optional"];
+    const [command, args] = npm?.endsWith(".js") ? [process.execPath, [npm, ...words]] : ["npm", words];
+    await must("Installing dependencies (npm ci, usually under a minute)", command, args);
+  });
+}
+
+/** By time, as npm does; a newer lock file may still say the same (`npm install` writes it last, git gives it a new time). */
+function isInstalled() {
+  const hidden = "node_modules/.package-lock.json";
+  const installedAt = mtime(hidden);
+  if (installedAt === undefined) return false;
+  if (installedAt >= mtime("package-lock.json")) return true;
+  const installed = JSON.parse(readFileSync(hidden, "utf8")).packages;
+  const wanted = Object.entries(JSON.parse(readFileSync("package-lock.json", "utf8")).packages);
+  const isSame = wanted.every(([path, { version, optional }]) => {
+    if (path === "" || (optional && installed[path] === undefined)) return true;
+    return installed[path]?.version === version;
+  });
+  if (isSame) utimesSync(hidden, new Date(), new Date());
+  return isSame;
+}
+
+/** `dist/`, when a source differs from those it was built from. Built aside and swapped in whole. */
+async function build({ isForced = false } = {}) {
+  const stamp = "dist/.built";
+  const fingerprint = fingerprintOfSources();
+  const isCurrent = () => existsSync(stamp) && readFileSync(stamp, "utf8") === fingerprint;
+  if (!isForced && isCurrent()) return;
+  await alone(async () => {
+    if (!isForced && isCurrent()) return;
+    rmSync("dist.new", { recursive: true, force: true });
+    const tsc = ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json", "--outDir", "dist.new"];
+    try {
+      await must("Compiling", process.execPath, tsc);
+    } catch (fault) {
+      rmSync("dist.new", { recursive: true, force: true });
+      throw fault;
+    }
+    for (const folder of sourceFolders()) copyAssets(folder, join("dist.new", folder));
+    rmSync("dist.old", { recursive: true, force: true });
+    if (existsSync("dist")) renameSync("dist", "dist.old");
+    renameSync("dist.new", "dist");
+    rmSync("dist.old", { recursive: true, force: true });
+    if (existsSync("dist/workflows/index.js")) {
+      await must("Bundling workflows", process.execPath, ["bin/bundle-workflows.mjs"]);
+    }
+    writeFileSync(stamp, fingerprint);
+  });
+}
+
+async function vitest(args) {
+  const startedAtMs = performance.now();
+  const code = await run(process.execPath, ["node_modules/vitest/vitest.mjs", "run", ...args]);
+  say(`Tests ${code === 0 ? "passed" : "failed"} (${seconds(startedAtMs)})`);
+  return code;
+}
+
+function sourceFolders() {
+  return ["src", "workflows", "activities", "examples"].filter((folder) => existsSync(folder));
+}
+
+/** Names, sizes and times: a file that was deleted or put back counts as well as one that changed. */
+function fingerprintOfSources() {
+  const hash = createHash("sha256");
+  for (const folder of sourceFolders()) {
+    for (const path of filesBelow(folder)) {
+      const { size, mtimeMs } = statSync(path);
+      hash.update(`${path}\0${size}\0${mtimeMs}\n`);
+    }
+  }
+  for (const file of ["tsconfig.json", "tsconfig.build.json", "package-lock.json", "bin/bundle-workflows.mjs"]) {
+    hash.update(`${file}\0${mtime(file)}\n`);
+  }
+  return hash.digest("hex");
+}
+
+function copyAssets(from, to) {
+  for (const path of filesBelow(from)) {
+    if (/(?<!\.d)\.[cm]?tsx?$/.test(path) || /\.d\.[cm]?ts$/.test(path)) continue;
+    const target = join(to, path.slice(from.length + 1));
+    mkdirSync(dirname(target), { recursive: true });
+    copyFileSync(path, target);
+  }
+}
+
+function filesBelow(folder) {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
+    .sort();
+}
+
+/** One set-up at a time in this clone: `npm test` and `npm run demo` may be started together. */
+async function alone(body) {
+  mkdirSync(".waypost", { recursive: true });
+  const lock = ".waypost/setup.lock";
+  for (let waits = 0; ; waits += 1) {
+    try {
+      writeFileSync(lock, String(process.pid), { flag: "wx" });
+      break;
+    } catch (fault) {
+      if (fault.code !== "EEXIST") throw fault;
+    }
+    if (!isLive(readHolder(lock))) rmSync(lock, { force: true });
+    else if (waits === 0) say("Another command is setting up this folder; waiting for it");
+    if (stopSignal) throw new StepFailed(`Stopped by ${stopSignal}`);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  try {
+    return await body();
+  } finally {
+    rmSync(lock, { force: true });
+  }
+}
+
+/** An empty lock is one that is being written. */
+function readHolder(lock) {
+  try {
+    const text = readFileSync(lock, "utf8");
+    return text === "" ? process.pid : Number(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function isLive(pid) {
+  if (pid === undefined) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (fault) {
+    return fault.code === "EPERM";
+  }
+}
+
+async function must(what, command, args) {
+  say(`${what} …`);
+  const startedAtMs = performance.now();
+  // Its stdout is progress to us: it goes to stderr.
+  const code = await run(command, args, ["ignore", 2, 2]);
+  if (stopSignal) throw new StepFailed(`Stopped by ${stopSignal}`);
+  if (code !== 0)
+    throw new StepFailed(`${what} failed with exit code ${code} after ${seconds(startedAtMs)}: see above`);
+  say(`${what}: done (${seconds(startedAtMs)})`);
+}
+
+function run(command, args, stdio = "inherit") {
+  if (stopSignal) throw new StepFailed(`Stopped by ${stopSignal}`);
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { stdio, env: { ...process.env, WAYPOST_LAUNCHER_PID: String(process.pid) } });
+    running = child;
+    child.once("error", (fault) => {
+      say(`${command} did not start: ${fault.message}`);
+      resolve(127);
+    });
+    child.once("exit", (code, signal) => {
+      running = undefined;
+      resolve(code ?? 128 + ({ SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGTERM: 15 }[signal] ?? 0));
+    });
+  });
+}
+
+function mtime(file) {
+  return statSync(file, { throwIfNoEntry: false })?.mtimeMs;
+}
+
+function seconds(startedAtMs) {
+  return `${((performance.now() - startedAtMs) / 1000).toFixed(1)} s`;
+}
+
+function say(line) {
+  console.error(`waypost: ${line}`);
+}

@@ -1,0 +1,201 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { type EndableProcess, isAlive, type ProcessIdentity } from "../../src/local/process-identity.mjs";
+import { compileRoom } from "./compiled-room.js";
+
+const room = { folder: "", remove: () => {} };
+let folder: string;
+const started: ChildProcess[] = [];
+
+beforeAll(() => {
+  Object.assign(room, compileRoom());
+});
+afterAll(() => room.remove());
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "waypost-stack-test-"));
+});
+afterEach(async () => {
+  for (const child of started.splice(0))
+    if (child.exitCode === null && child.signalCode === null) child.kill("SIGTERM");
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe("a stack leaves nothing behind", () => {
+  test("when its work returns", async () => {
+    const { process, up, said } = await startOwner("return");
+    expect(await exitOf(process)).toBe(0);
+    expect(said()).toContain("ended in order");
+    await expectNothingLeft(up);
+  });
+
+  test("when its work throws", async () => {
+    const { process, up, said } = await startOwner("throw");
+    expect(await exitOf(process)).toBe(1);
+    expect(said()).toContain("thrown on purpose");
+    await expectNothingLeft(up);
+  });
+
+  test.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)("on %s, and its work ends in order", async (signal) => {
+    const { process, up, said } = await startOwner("hold");
+    process.kill(signal);
+    expect(await exitOf(process)).toBe(0);
+    expect(said()).toContain(`${signal}: stopping`);
+    expect(said()).toContain("ended in order");
+    await expectNothingLeft(up);
+  });
+
+  test("on a second SIGINT, when its work doesn't answer the first", async () => {
+    const { process, up } = await startOwner("deaf");
+    process.kill("SIGINT");
+    await sleep(1_200);
+    process.kill("SIGINT");
+    expect(await exitOf(process)).toBe(130);
+    await expectNothingLeft(up);
+  });
+});
+
+describe("after kill -9", () => {
+  test("of the owner the watchdog ends everything within 10 s", async () => {
+    const { process, up } = await startOwner("hold");
+    process.kill("SIGKILL");
+    expect(await untilGone(up, 10_000)).toEqual([]);
+    expect(existsSync(join(folder, "processes.json"))).toBe(false);
+    await expectNothingLeft(up);
+  });
+
+  test("of the command that started the owner the owner is ended, and everything with it", async () => {
+    const { process, up } = await startOwner("deaf", "launcher");
+    process.kill("SIGKILL");
+    expect(await untilGone(up, 10_000)).toEqual([]);
+    await expectNothingLeft(up);
+  });
+
+  test("of the owner and the watchdog the next start ends what is left, and finds its data", async () => {
+    const first = await startOwner("hold");
+    globalThis.process.kill((first.up.watchdog as ProcessIdentity).pid, "SIGKILL");
+    first.process.kill("SIGKILL");
+    await exitOf(first.process);
+    expect(first.up.processes.filter(isAlive).map(({ name }) => name)).toEqual(["postgres", "temporal", "sleeper"]);
+
+    const second = await startOwner("return");
+    expect(await exitOf(second.process)).toBe(0);
+    expect(second.said()).toContain(
+      `An earlier run (process ${first.up.owner.pid}) crashed; stopped what it left: postgres, temporal, sleeper.`,
+    );
+    await expectNothingLeft(first.up);
+    await expectNothingLeft(second.up);
+    expect(new URL(second.up.databaseUrl).password).toBe(new URL(first.up.databaseUrl).password);
+  });
+
+  test("of a supervised child it is started again", async () => {
+    const { process, up, said } = await startOwner("hold");
+    globalThis.process.kill(up.sleeper, "SIGKILL");
+    await until(() => said().includes("sleeper died (killed by SIGKILL); starting it again in 0.25 s"));
+    process.kill("SIGTERM");
+    expect(await exitOf(process)).toBe(0);
+    await expectNothingLeft(up);
+  });
+});
+
+test("a second start on a folder in use is refused, and doesn't disturb the first", async () => {
+  const first = await startOwner("hold");
+  const second = spawn(process.execPath, ownerArguments("return"), { stdio: ["ignore", "pipe", "pipe"] });
+  const said = collect(second);
+  expect(await exitOf(second)).toBe(1);
+  expect(said()).toContain(
+    `${folder} is in use by another Waypost (process ${first.up.owner.pid}). Stop that one first, or give this one a folder of its own.`,
+  );
+  expect(first.up.processes.every(isAlive)).toBe(true);
+  first.process.kill("SIGTERM");
+  expect(await exitOf(first.process)).toBe(0);
+  await expectNothingLeft(first.up);
+});
+
+/** What owner.mjs says when its stack is up. */
+interface Up {
+  databaseUrl: string;
+  temporalAddress: string;
+  sleeper: number;
+  owner: ProcessIdentity;
+  watchdog: ProcessIdentity;
+  processes: EndableProcess[];
+}
+
+function ownerArguments(mode: string): string[] {
+  return [join("test", "local", "owner.mjs"), room.folder, folder, mode];
+}
+
+async function startOwner(
+  mode: string,
+  through?: "launcher",
+): Promise<{ process: ChildProcess; up: Up; said: () => string }> {
+  const launcher = through ? [join("test", "local", "launcher.mjs")] : [];
+  // A server from outside would leave nothing to be left behind.
+  const { DATABASE_URL: _, TEMPORAL_ADDRESS: __, ...env } = process.env;
+  const child = spawn(process.execPath, [...launcher, ...ownerArguments(mode)], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env,
+  });
+  started.push(child);
+  const said = collect(child);
+  const upLine = () =>
+    said()
+      .split("\n")
+      .find((line) => line.startsWith("{") && line.endsWith("}"));
+  await until(() => upLine() !== undefined || child.exitCode !== null, 60_000);
+  const line = upLine();
+  if (line === undefined) throw new Error(`the stack did not come up: ${said()}`);
+  return { process: child, up: JSON.parse(line) as Up, said };
+}
+
+function collect(child: ChildProcess): () => string {
+  let text = "";
+  child.stdout?.on("data", (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  child.stderr?.on("data", (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  return () => text;
+}
+
+async function exitOf(child: ChildProcess): Promise<number | null> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+  return child.exitCode;
+}
+
+const allOf = (up: Up): ProcessIdentity[] => [up.owner, up.watchdog, ...up.processes];
+
+async function untilGone(up: Up, limitMs: number): Promise<ProcessIdentity[]> {
+  await until(() => !allOf(up).some(isAlive), limitMs);
+  return allOf(up).filter(isAlive);
+}
+
+async function expectNothingLeft(up: Up): Promise<void> {
+  expect(allOf(up).filter(isAlive)).toEqual([]);
+  expect(await isListening(Number(new URL(up.databaseUrl).port))).toBe(false);
+  expect(await isListening(Number(up.temporalAddress.split(":")[1]))).toBe(false);
+}
+
+function isListening(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}
+
+/** Gives up silently at the limit: the expectation that follows says what is missing. */
+async function until(isSo: () => boolean, limitMs = 10_000): Promise<void> {
+  const end = performance.now() + limitMs;
+  while (!isSo() && performance.now() < end) await sleep(20);
+}

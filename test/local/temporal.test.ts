@@ -1,0 +1,72 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Connection } from "@temporalio/client";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { findTemporalCli } from "../../src/local/find-temporal-cli.js";
+import { type RunningTemporal, startTemporal } from "../../src/local/temporal.js";
+
+let folder: string;
+let running: RunningTemporal | undefined;
+const findCli = () => findTemporalCli({ log: () => {} });
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "waypost-temporal-test-"));
+});
+afterEach(async () => {
+  await running?.stop();
+  running = undefined;
+  rmSync(folder, { recursive: true, force: true });
+});
+
+test("it is ready when it returns, with our search attributes and its page", async () => {
+  running = await startTemporal({ folder, findCli, log: () => {}, environment: {} });
+  expect(running).toMatchObject({ namespace: "default", isEmbedded: true });
+  const connection = await Connection.connect({ address: running.address });
+  try {
+    const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace: "default" });
+    expect(Object.keys(customAttributes ?? {})).toEqual(
+      expect.arrayContaining(["WaypostPlaybook", "WaypostAccount", "WaypostStatus"]),
+    );
+  } finally {
+    await connection.close();
+  }
+  const page = await fetch(`${running.uiUrl}/namespaces/default/workflows`);
+  expect(page.status).toBe(200);
+});
+
+test("a server from outside is used as it is, without asking for a CLI", async () => {
+  const server = await startTemporal({ folder, findCli, log: () => {}, environment: {}, uiPort: "none" });
+  try {
+    const environment = { TEMPORAL_ADDRESS: server.address };
+    const noCli = async () => {
+      throw new Error("no CLI is needed");
+    };
+    const outside = await startTemporal({ folder, findCli: noCli, log: () => {}, environment });
+    expect(outside).toMatchObject({
+      address: server.address,
+      namespace: "default",
+      isEmbedded: false,
+      uiUrl: undefined,
+    });
+    await outside.stop();
+    const connection = await Connection.connect({ address: server.address });
+    await connection.close();
+  } finally {
+    await server.stop();
+  }
+});
+
+test("a page port that is taken is said at once, with the server's own words", async () => {
+  const taken = createServer().listen(0, "127.0.0.1");
+  try {
+    await new Promise((resolve) => taken.once("listening", resolve));
+    const { port } = taken.address() as { port: number };
+    await expect(startTemporal({ folder, findCli, log: () => {}, environment: {}, uiPort: port })).rejects.toThrow(
+      new RegExp(`^Temporal did not start: .*${port}.*\\(log: .*logs/temporal\\.log\\)$`),
+    );
+  } finally {
+    taken.close();
+  }
+});
