@@ -1,5 +1,6 @@
 import type { FactValue } from "../expression/expression.js";
 import type { Instant } from "../values/instant.js";
+import type { Tx } from "./transactions.js";
 
 /** What facts are read about. */
 export interface FactSubject {
@@ -17,4 +18,24 @@ export interface FactReader {
    * milliseconds; a date without a time is the start of that day in the account's zone. Paths: `docs/language-files.md`.
    */
   read(subject: FactSubject, paths: readonly string[], asOf: Instant): Promise<Record<string, FactValue>>;
+}
+
+/** A date as it was given: a day of the account's zone, or an instant. */
+export type FactDate = { readonly date: string; readonly zone: string } | { readonly at: Instant };
+
+/** Facts of many at once, dates as days, and facts inside a transaction. */
+export interface FactStore extends FactReader {
+  /**
+   * The date behind a path as it was given; undefined if absent. A day means `policy.dates_at` in the account's zone
+   * where something is counted from it (`around`, `before`, `wait until`): see `instantOfFactDate`.
+   */
+  readDate(subject: FactSubject, path: string, asOf: Instant): Promise<FactDate | undefined>;
+  /** As `read`, for each subject in its place; one round trip per group of tables whatever their number. */
+  readMany(
+    subjects: readonly FactSubject[],
+    paths: readonly string[],
+    asOf: Instant,
+  ): Promise<readonly Readonly<Record<string, FactValue>>[]>;
+  /** The same reader inside a transaction: it sees what that has written. */
+  within(tx: Tx): FactStore;
 }

@@ -1,0 +1,95 @@
+import type { RunEvent } from "../engine/event.js";
+import type { Listens } from "../engine/plan.js";
+import type { FactValue } from "../expression/expression.js";
+import type { Instant } from "../values/instant.js";
+import type { Tx } from "./transactions.js";
+
+/** An event about a known account, ready to be kept. */
+export interface NewEvent {
+  /** The idempotency key: appending the same id again changes nothing. */
+  readonly id: string;
+  readonly name: string;
+  /** Domain time. */
+  readonly at: Instant;
+  readonly accountId: string;
+  readonly contactId?: string | undefined;
+  readonly contractId?: string | undefined;
+  /** For one run only. */
+  readonly runId?: string | undefined;
+  readonly payload?: Readonly<Record<string, FactValue>>;
+  /** Fact paths that changed in the same transaction. */
+  readonly changed?: readonly string[];
+  /** Who brought it: `http`, `import`, `run`, `sweep`, `slack`, … */
+  readonly source: string;
+}
+
+/** An event whose account, contact or contract is not known yet. */
+export interface UnmatchedEvent {
+  readonly id: string;
+  readonly name: string;
+  readonly at: Instant;
+  readonly payload: Readonly<Record<string, FactValue>>;
+  readonly source: string;
+  /** What it named: ids under `account`, `contact`, `contract`. */
+  readonly names: Readonly<Partial<Record<"account" | "contact" | "contract", string>>>;
+}
+
+export interface StoredEvent extends RunEvent {
+  readonly seq: number;
+  readonly accountId: string;
+  readonly contactId?: string;
+  readonly contractId?: string;
+  readonly runId?: string;
+}
+
+/** What an event must fit to be a run's. */
+export interface EventScope {
+  readonly runId: string;
+  readonly accountId: string;
+  readonly contactId?: string;
+  readonly contractId?: string;
+  readonly startedAt: Instant;
+  /** The enrolling event: never the run's. */
+  readonly enrolledBy?: string;
+  readonly listens: Listens;
+}
+
+export interface Events {
+  /**
+   * Keeps the events, pending; those whose id is known are left as they are. The ids that were new. The caller holds the
+   * lock of every account concerned (`lockAccounts`).
+   */
+  append(tx: Tx, events: readonly NewEvent[], receivedAt: Instant): Promise<ReadonlySet<string>>;
+  /** Keeps events that match nobody yet; as `append`. */
+  appendUnmatched(tx: Tx, events: readonly UnmatchedEvent[], receivedAt: Instant): Promise<ReadonlySet<string>>;
+  /** Those of the ids that are known, with their status. */
+  known(tx: Tx, ids: readonly string[]): Promise<ReadonlyMap<string, "pending" | "dispatched" | "unmatched">>;
+  /** Unmatched events that name one of these ids, oldest first. */
+  unmatchedNaming(
+    tx: Tx,
+    names: {
+      readonly account: readonly string[];
+      readonly contact: readonly string[];
+      readonly contract: readonly string[];
+    },
+  ): Promise<readonly UnmatchedEvent[]>;
+  /** Turns an unmatched event into a pending one; false if it is no longer unmatched. */
+  match(tx: Tx, event: NewEvent): Promise<boolean>;
+  /**
+   * Events that match the run, happened from its start to `asOf`, and that it has not confirmed, by (at, seq); at most
+   * `limit`. Both pending and dispatched ones.
+   */
+  undelivered(tx: Tx, scope: EventScope, asOf: Instant, limit?: number): Promise<readonly RunEvent[]>;
+  /** The run has taken these in. Idempotent. */
+  confirm(tx: Tx, runId: string, eventIds: readonly string[]): Promise<void>;
+  /** Accounts with pending events up to `now`, longest waiting first. */
+  accountsPending(tx: Tx, now: Instant, limit: number): Promise<readonly string[]>;
+  /** The account's pending events up to `now`, by (at, seq). */
+  pending(tx: Tx, accountId: string, now: Instant, limit: number): Promise<readonly StoredEvent[]>;
+  markDispatched(tx: Tx, eventId: string): Promise<void>;
+  /**
+   * Does `work` while nobody else dispatches for the account; false, and nothing done, if somebody does. The lock goes
+   * with its holder's connection, so a killed dispatcher holds nobody up.
+   */
+  whileDispatching(accountId: string, work: () => Promise<void>): Promise<boolean>;
+}

@@ -1,0 +1,84 @@
+import type { SubjectKind } from "../engine/plan.js";
+import type { TimelineEntry } from "../engine/timeline.js";
+import type { FactValue } from "../expression/expression.js";
+import type { Instant } from "../values/instant.js";
+import type { Tx } from "./transactions.js";
+
+export type RunStatus = "starting" | "running" | "held" | "parked" | "exiting" | "ended";
+
+/** What the store knows of a run. */
+export interface RunRow {
+  /** `run/PLAYBOOK/SUBJECT/KEY/N`, also the workflow id. */
+  readonly id: string;
+  readonly playbook: string;
+  /** Of the plan it is pinned to. */
+  readonly hash: string;
+  readonly subject: SubjectKind;
+  readonly accountId: string;
+  readonly contactId?: string;
+  readonly contractId?: string;
+  readonly key: string;
+  readonly ordinal: number;
+  readonly inputs: Readonly<Record<string, FactValue>>;
+  readonly status: RunStatus;
+  readonly outcome?: string;
+  readonly position: readonly string[];
+  readonly startedAt: Instant;
+  readonly endedAt?: Instant;
+  readonly enrolledBy?: string;
+  readonly parent?: { readonly run: string; readonly key: string };
+  readonly parked?: { readonly key: string; readonly reason: string; readonly at: Instant };
+  readonly priority: number;
+  readonly releasedAt?: Instant;
+}
+
+/** Whose runs: the subject of a playbook. */
+export interface RunSubject {
+  readonly accountId: string;
+  readonly contactId?: string | undefined;
+}
+
+export interface RunFilter {
+  readonly playbook?: string | undefined;
+  readonly accountId?: string | undefined;
+  readonly status?: readonly RunStatus[] | undefined;
+  readonly outcome?: string | undefined;
+  /** Behind this run in the order of the list: the last id of the page before. */
+  readonly after?: string | undefined;
+  readonly limit?: number | undefined;
+}
+
+/** What a `perform` tells of a run. */
+export interface RunProgress {
+  readonly status: RunStatus;
+  readonly position: readonly string[];
+  readonly entries: readonly TimelineEntry[];
+  readonly confirm: readonly string[];
+}
+
+export interface Runs {
+  get(tx: Tx, id: string): Promise<RunRow | undefined>;
+  /** Live runs of the account (not ended), oldest first. */
+  live(tx: Tx, accountId: string): Promise<readonly RunRow[]>;
+  /** All runs ever of the playbook for the subject, oldest first. */
+  ofSubject(tx: Tx, playbook: string, subject: RunSubject): Promise<readonly RunRow[]>;
+  /** False, and nothing written, if a run with its key is live. */
+  insert(tx: Tx, run: RunRow): Promise<boolean>;
+  /** Writes what a `perform` brings along: timeline lines (each once by `seq`), confirmed events, status, position. */
+  record(tx: Tx, runId: string, progress: RunProgress): Promise<void>;
+  /** The run needs attention, or (undefined) no longer does. */
+  park(tx: Tx, runId: string, parked: { key: string; reason: string; at: Instant } | undefined): Promise<void>;
+  /** The run is over: its key is free again. Idempotent: the first outcome stays. */
+  end(tx: Tx, runId: string, outcome: string, at: Instant): Promise<void>;
+  /** When it was last released from a hold. */
+  released(tx: Tx, runId: string, at: Instant): Promise<void>;
+  /** Names of the holds a new run of the playbook starts under: `playbook:NAME` or `operator`, with the holder's playbook. */
+  holds(tx: Tx, accountId: string, playbook: string): Promise<readonly { name: string; holderPlaybook: string }[]>;
+  /** Newest start first. Default 50, at most `RUNS_PAGE_MAX`. */
+  list(tx: Tx, filter: RunFilter): Promise<readonly RunRow[]>;
+  /** The run's lines in order, from behind `afterSeq`. */
+  timeline(tx: Tx, runId: string, afterSeq?: number): Promise<readonly TimelineEntry[]>;
+}
+
+/** The longest page of a list of runs. */
+export const RUNS_PAGE_MAX = 500;

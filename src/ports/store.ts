@@ -1,0 +1,33 @@
+import type { Clock, ClockSetting } from "./clock.js";
+import type { Customers } from "./customers.js";
+import type { DueItems } from "./due.js";
+import type { Events } from "./events.js";
+import type { FactStore } from "./facts.js";
+import type { Playbooks } from "./playbooks.js";
+import type { Runs } from "./runs.js";
+import type { Transactions } from "./transactions.js";
+import type { Workflows } from "./workflows.js";
+
+/** What is kept, as one: `postgresStore(database)`. */
+export interface Store extends Transactions {
+  readonly customers: Customers;
+  readonly events: Events;
+  readonly runs: Runs;
+  readonly playbooks: Playbooks;
+  readonly due: DueItems;
+  readonly facts: FactStore;
+}
+
+/** What most operations need. */
+export interface Ports {
+  readonly store: Store;
+  readonly clock: Clock;
+}
+
+/** What the dispatcher needs besides. */
+export interface DispatchPorts extends Ports {
+  readonly workflows: Workflows;
+  readonly clockSetting: ClockSetting;
+  /** Told of an account whose events could not be dispatched this time; they stay pending. */
+  readonly onFault?: (accountId: string, error: unknown) => void;
+}
