@@ -1,0 +1,160 @@
+import * as z from "zod";
+import { suggestion } from "./nearest.js";
+import type { Problem, YamlPath, YamlValue } from "./read-yaml.js";
+
+/** A problem of form, before it is known where in the file it stands. */
+export interface FormIssue extends Problem {
+  readonly path: YamlPath;
+  readonly at: "key" | "value";
+}
+
+/** The value as the schema gives it, or all that is wrong with its form. */
+export type Form<T> =
+  | { readonly ok: true; readonly value: T; readonly issues: readonly [] }
+  | { readonly ok: false; readonly issues: readonly FormIssue[] };
+
+/** Holds plain YAML data to a schema; zod's findings in words for authors, with the nearest match for unknown keys. */
+export function checkForm<S extends z.ZodType>(schema: S, value: YamlValue): Form<z.output<S>> {
+  const result = schema.safeParse(value);
+  if (result.success) return { ok: true, value: result.data, issues: [] };
+  return { ok: false, issues: result.error.issues.flatMap((issue) => formIssues(issue, schema, value)) };
+}
+
+/** A text that `parse` understands; `undefined` from it, or something else than a text, is refused with `message` and `hint`. */
+export function parsedText<T>(code: string, parse: (text: string) => T | undefined, what: string, hint: string) {
+  return z.unknown().transform((value, context): T => {
+    const parsed = typeof value === "string" ? parse(value) : undefined;
+    if (parsed !== undefined) return parsed;
+    const shown = typeof value === "object" ? "This" : JSON.stringify(value);
+    refuse(context, { code, message: `${shown} is not ${what}.`, hint });
+    return z.NEVER;
+  });
+}
+
+/** Either of two schemas, chosen by the look of the value, so that only the meant one's problems are told. */
+export function byForm<A extends z.ZodType, B extends z.ZodType>(isFirst: (value: unknown) => boolean, first: A, second: B) {
+  return z.unknown().transform((value, context): z.output<A> | z.output<B> => {
+    const form = checkForm(isFirst(value) ? first : second, value as YamlValue);
+    if (form.ok) return form.value as z.output<A> | z.output<B>;
+    for (const { path, ...issue } of form.issues) refuse(context, issue, path);
+    return z.NEVER;
+  });
+}
+
+/** A check of a whole object that came out well in itself. */
+export function refuse(
+  context: z.RefinementCtx,
+  problem: Problem & { at?: "key" | "value" },
+  path: YamlPath = [],
+): void {
+  context.addIssue({ code: "custom", message: problem.message, path: [...path], params: { problem } });
+}
+
+type ZodIssue = z.core.$ZodIssue;
+
+function formIssues(issue: ZodIssue, schema: z.ZodType, root: YamlValue): FormIssue[] {
+  const path = issue.path as (string | number)[];
+  const key = path.at(-1);
+  const quoted = key === undefined ? "This" : typeof key === "number" ? `Item ${key + 1}` : `"${key}"`;
+  const value = valueAt(root, path);
+  const wrong = (message: string, hint?: string, code = "WP103"): FormIssue[] => [
+    { code, message, path, at: "value", ...(hint === undefined ? {} : { hint }) },
+  ];
+  switch (issue.code) {
+    case "custom": {
+      const problem = issue.params?.["problem"] as (Problem & { at?: "key" | "value" }) | undefined;
+      return [{ code: "WP103", message: issue.message, ...problem, path, at: problem?.at ?? "value" }];
+    }
+    case "unrecognized_keys":
+      return issue.keys.map((unknown) => {
+        const hint = suggestion(unknown, Object.keys(shapeAt(schema, path) ?? {}));
+        const where = key === undefined || typeof key === "number" ? "here" : `in "${key}"`;
+        const message = `There is no key "${unknown}" ${where}.`;
+        return { code: "WP101", message, path: [...path, unknown], at: "key", ...(hint === undefined ? {} : { hint }) };
+      });
+    case "invalid_type":
+      if (value === undefined) return [{ code: "WP102", message: `${quoted} is missing.`, path, at: "key" }];
+      if (value === null) {
+        const hint = 'If it was meant to begin with # or be empty, put it in quotation marks: "".';
+        return wrong(`${quoted} has no value.`, hint, "WP102");
+      }
+      return wrong(`${quoted} must be ${NAMES[issue.expected] ?? issue.expected}, not ${nameOf(value)}.`, hintFor(issue.expected));
+    case "invalid_value": {
+      if (value === undefined) return [{ code: "WP102", message: `${quoted} is missing.`, path, at: "key" }];
+      const allowed = issue.values.map(String);
+      return wrong(`${quoted} can't be ${shown(value)}.`, suggestion(String(value), allowed) ?? `Write ${allowed[0]}.`);
+    }
+    case "too_big":
+      return wrong(`${quoted} ${sizeWord(issue.origin, "at most", issue.maximum)}.`, undefined, "WP108");
+    case "too_small":
+      return wrong(`${quoted} ${sizeWord(issue.origin, issue.inclusive ? "at least" : "more than", issue.minimum)}.`, undefined, "WP108");
+    case "invalid_key": {
+      const hint = issue.issues[0]?.message;
+      return [{ code: "WP107", message: `"${String(key)}" can't be a name here.`, path, at: "key", ...(hint === undefined ? {} : { hint }) }];
+    }
+    case "invalid_format":
+      return wrong(`${quoted} can't be ${shown(value)}.`, issue.message, "WP107");
+    default:
+      return wrong(`${quoted}: ${issue.message}.`);
+  }
+}
+
+const NAMES: Readonly<Record<string, string>> = {
+  string: "a text",
+  number: "a number",
+  int: "a whole number",
+  boolean: "true or false",
+  array: "a list",
+  object: "a map of keys and values",
+  record: "a map of names",
+};
+
+function nameOf(value: YamlValue): string {
+  if (Array.isArray(value)) return "a list";
+  if (typeof value === "object") return "a map";
+  return typeof value === "string" ? `the text ${shown(value)}` : shown(value);
+}
+
+function shown(value: YamlValue | undefined): string {
+  if (typeof value === "object") return nameOf(value);
+  const text = JSON.stringify(value) ?? "nothing";
+  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
+}
+
+function hintFor(expected: string): string | undefined {
+  if (expected === "string") return "Put it in quotation marks if it is meant as a text.";
+  if (expected === "array") return 'A list is written "[a, b]", or one item a line behind "- ".';
+  return undefined;
+}
+
+function sizeWord(origin: string, bound: string, size: number | bigint): string {
+  if (origin === "string") return `must have ${bound} ${size} character${size === 1 ? "" : "s"}`;
+  if (origin === "array") return `must have ${bound} ${size} item${size === 1 ? "" : "s"}`;
+  if (origin === "record" || origin === "object") return `must have ${bound} ${size} entr${size === 1 ? "y" : "ies"}`;
+  return `must be ${bound} ${size}`;
+}
+
+function valueAt(root: YamlValue, path: YamlPath): YamlValue | undefined {
+  let value: YamlValue | undefined = root;
+  for (const key of path) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;
+    value = (value as Record<string | number, YamlValue>)[key];
+  }
+  return value;
+}
+
+/** The keys that the schema knows at the path, for the nearest match. */
+function shapeAt(schema: z.ZodType, path: YamlPath): Readonly<Record<string, z.ZodType>> | undefined {
+  let at: z.ZodType | undefined = schema;
+  for (const key of [...path, undefined]) {
+    while (at instanceof z.ZodOptional || at instanceof z.ZodDefault || at instanceof z.ZodPrefault || at instanceof z.ZodNullable) {
+      at = at.def.innerType as z.ZodType;
+    }
+    if (key === undefined) break;
+    if (at instanceof z.ZodObject) at = (at.shape as Record<string, z.ZodType>)[key];
+    else if (at instanceof z.ZodArray) at = at.element as z.ZodType;
+    else if (at instanceof z.ZodRecord) at = at.valueType as z.ZodType;
+    else return undefined;
+  }
+  return at instanceof z.ZodObject ? (at.shape as Record<string, z.ZodType>) : undefined;
+}
