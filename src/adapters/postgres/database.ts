@@ -1,0 +1,169 @@
+import { type SQL, sql } from "drizzle-orm";
+import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
+import postgres from "postgres";
+import { StoreUnavailable, type Transactions, type Tx } from "../../ports/transactions.js";
+
+/** A pool of connections, and transactions on it. */
+export interface Database extends Transactions {
+  readonly db: PostgresJsDatabase;
+  /** The driver beneath, for what drizzle has no words for. */
+  readonly client: postgres.Sql;
+  /**
+   * Runs `work` holding an advisory lock on a connection of its own; false, and nothing done, if somebody else holds it.
+   * `work` may take further connections: the pool must have more than as many as such works run at once.
+   */
+  whileLocked(name: string, work: () => Promise<void>): Promise<boolean>;
+  /** Lets what is under way end (5 s), then closes. Idempotent. */
+  close(): Promise<void>;
+}
+
+export interface DatabaseOptions {
+  /** Connections at most; default 10. */
+  readonly poolMax?: number;
+  /** Longest statement, real milliseconds; default 20,000. */
+  readonly statementTimeoutMs?: number;
+  /** Shown in `pg_stat_activity`. */
+  readonly applicationName?: string;
+}
+
+/** Opens a pool; connects with the first statement. */
+export function openDatabase(url: string, options: DatabaseOptions = {}): Database {
+  const client = postgres(url, {
+    max: options.poolMax ?? 10,
+    connect_timeout: 5,
+    idle_timeout: 60,
+    max_lifetime: 30 * 60,
+    onnotice: () => {},
+    connection: {
+      application_name: options.applicationName ?? "waypost",
+      statement_timeout: options.statementTimeoutMs ?? 20_000,
+      // Below it, so that who waits for a lock learns that it was a lock.
+      lock_timeout: Math.floor((options.statementTimeoutMs ?? 20_000) * 0.75),
+      idle_in_transaction_session_timeout: 60_000,
+      TimeZone: "UTC",
+    },
+  });
+  const db = drizzle(client);
+  return {
+    db,
+    client,
+    transaction: (work) => withFaults(() => retried(() => db.transaction((tx) => work(tx as unknown as Tx)))),
+    read: (work) => withFaults(() => work(db as unknown as Tx)),
+    async lockAccounts(tx, accountIds) {
+      const keys = [...new Set(accountIds)].sort();
+      if (keys.length === 0) return;
+      // In one order, so that two transactions can't wait for each other; `unnest` keeps it.
+      await inside(tx).execute(
+        sql`select pg_advisory_xact_lock(hashtextextended('account:' || id, 0)) from unnest(${textArray(keys)}) as id`,
+      );
+    },
+    whileLocked(name, work) {
+      return withFaults(() =>
+        db.transaction(async (tx) => {
+          const [row] = await rowsOf<{ got: boolean }>(
+            tx,
+            sql`select pg_try_advisory_xact_lock(hashtextextended(${name}, 1)) as got`,
+          );
+          if (!row?.got) return false;
+          await work();
+          return true;
+        }),
+      );
+    },
+    close: () => client.end({ timeout: 5 }),
+  };
+}
+
+/** What drizzle offers inside a transaction, or outside one. */
+export type Inside = Pick<PostgresJsDatabase, "select" | "insert" | "update" | "delete" | "execute" | "selectDistinctOn">;
+
+/** The drizzle side of a `Tx`. */
+export function inside(tx: Tx): Inside {
+  return tx as unknown as Inside;
+}
+
+/** The rows of a hand-written statement. Instants come as text: select them with `msOf`. */
+export async function rowsOf<Row>(tx: Tx | Inside, statement: SQL): Promise<Row[]> {
+  return (await (tx as Inside).execute(statement)) as unknown as Row[];
+}
+
+/** `text[]` of these values as one parameter. */
+export function textArray(values: readonly string[]): SQL {
+  return sql`${sql.param(arrayLiteral(values))}::text[]`;
+}
+
+/** An instant as a parameter. */
+export function instantParam(at: number): SQL {
+  return sql`${new Date(at).toISOString()}::timestamptz`;
+}
+
+/** Epoch milliseconds of a `timestamptz`, as a double (the driver gives bigints as text). */
+export function msOf(column: SQL): SQL {
+  return sql`round(extract(epoch from ${column}) * 1000)::double precision`;
+}
+
+function arrayLiteral(values: readonly string[]): string {
+  return `{${values.map((value) => `"${value.replace(/["\\]/g, "\\$&")}"`).join(",")}}`;
+}
+
+/** Deadlock victims and failed serialisations are tried again: the other transaction is through by then. */
+const ATTEMPTS = 4;
+const REPEATABLE = new Set(["40P01", "40001"]);
+
+async function retried<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (attempt === ATTEMPTS || !REPEATABLE.has(codeOf(error) ?? "")) throw error;
+    }
+  }
+}
+
+async function withFaults<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const code = codeOf(error);
+    if (code !== undefined && isUnavailable(code) && !(error instanceof StoreUnavailable)) {
+      throw new StoreUnavailable(`Postgres can't be reached (${code})`, { cause: error });
+    }
+    throw error;
+  }
+}
+
+/** The code of the innermost cause that has one: drizzle wraps the driver's errors. */
+export function codeOf(error: unknown): string | undefined {
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    const { code, errors } = at as Error & { code?: unknown; errors?: readonly unknown[] };
+    if (typeof code === "string") return code;
+    if (errors?.length) return codeOf(errors[0]);
+  }
+  return undefined;
+}
+
+const UNAVAILABLE = new Set([
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EPIPE",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "ETIMEDOUT",
+  "EHOSTUNREACH",
+  "ENOENT",
+  "CONNECT_TIMEOUT",
+  "CONNECTION_CLOSED",
+  "CONNECTION_ENDED",
+  "CONNECTION_DESTROYED",
+  // admin_shutdown, crash_shutdown, cannot_connect_now, too_many_connections, idle_in_transaction_session_timeout
+  "57P01",
+  "57P02",
+  "57P03",
+  "53300",
+  "25P03",
+]);
+
+/** Class 08 is Postgres' own "connection exception". */
+function isUnavailable(code: string): boolean {
+  return UNAVAILABLE.has(code) || /^08[0-9A-Z]{3}$/.test(code);
+}
