@@ -1,4 +1,4 @@
-import type { Expression, FactLookup, FactValue } from "./expression.js";
+import type { Comparison, Expression, FactLookup, FactValue } from "./expression.js";
 import { LARGEST_FACTOR, LARGEST_REMAINDER_OPERAND, SMALLEST_FACTOR } from "./expression.js";
 
 /**
@@ -26,7 +26,7 @@ export function evaluate(expression: Expression, lookup: FactLookup): FactValue 
     case "if":
       return evaluate(isTrue(expression.condition, lookup) ? expression.then : expression.else, lookup);
     case "list":
-      return presentValues(expression.of, lookup);
+      return listOf(expression.of, lookup);
     case "negate": {
       const value = evaluate(expression.of, lookup);
       return typeof value === "number" ? -value : undefined;
@@ -35,13 +35,14 @@ export function evaluate(expression: Expression, lookup: FactLookup): FactValue 
       const [first, second] = expression.of.map((part) => evaluate(part, lookup));
       return expression.name === "size" ? size(first) : textTest(expression.name, first, second);
     }
+    case "in":
+      return isIn(expression, lookup);
     case "==":
     case "!=":
     case "<":
     case "<=":
     case ">":
-    case ">=":
-    case "in": {
+    case ">=": {
       const left = evaluate(expression.left, lookup);
       const right = evaluate(expression.right, lookup);
       return left !== undefined && right !== undefined && compare(expression.op, left, right);
@@ -70,9 +71,19 @@ function factAt(path: string, lookup: FactLookup): FactValue | undefined {
   return typeof value === "number" && !Number.isFinite(value) ? undefined : (value ?? undefined);
 }
 
-/** An absent element is left out: it could equal nothing. */
-function presentValues(parts: readonly Expression[], lookup: FactLookup): FactValue[] {
-  return parts.map((part) => evaluate(part, lookup)).filter((value) => value !== undefined);
+/** `x in [a, b]` is `x == a || x == b`, so that one missing element doesn't hide the others. */
+function isIn({ left, right }: Comparison, lookup: FactLookup): boolean {
+  const value = evaluate(left, lookup);
+  if (value === undefined) return false;
+  const elements = right.op === "list" ? right.of.map((part) => evaluate(part, lookup)) : evaluate(right, lookup);
+  return typeof elements === "object" && elements.some((element) => element !== undefined && areEqual(value, element));
+}
+
+/** A list that lacks one of its elements is absent as a whole: its size, for one, isn't known. */
+function listOf(parts: readonly Expression[], lookup: FactLookup): FactValue[] | undefined {
+  const values = parts.map((part) => evaluate(part, lookup));
+  const present = values.filter((value) => value !== undefined);
+  return present.length === values.length ? present : undefined;
 }
 
 /** Characters are counted as Unicode code points, as CEL and Postgres do. */
@@ -91,8 +102,7 @@ function textTest(
   return name === "startsWith" ? text.startsWith(part) : text.endsWith(part);
 }
 
-function compare(op: "==" | "!=" | "<" | "<=" | ">" | ">=" | "in", left: FactValue, right: FactValue): boolean {
-  if (op === "in") return typeof right === "object" && right.some((element) => areEqual(left, element));
+function compare(op: "==" | "!=" | "<" | "<=" | ">" | ">=", left: FactValue, right: FactValue): boolean {
   if (typeof left !== typeof right) return false;
   if (op === "==") return areEqual(left, right);
   if (op === "!=") return !areEqual(left, right);

@@ -10,6 +10,7 @@ export type Expression =
   | { readonly op: "has"; readonly path: string }
   | { readonly op: "not" | "negate"; readonly of: Expression }
   | { readonly op: "and" | "or"; readonly of: readonly Expression[] }
+  /** At least one element. */
   | { readonly op: "list"; readonly of: readonly Expression[] }
   | Comparison
   | Arithmetic
@@ -40,7 +41,10 @@ export type FactType = "bool" | "number" | "string" | "timestamp" | "duration" |
  */
 export type FactValue = boolean | number | string | readonly FactValue[];
 
-/** Names the fact's value, or `undefined` when it is absent. Must be pure: one decision may ask more than once. */
+/**
+ * The fact's value, or `undefined` when it is absent. Must be pure, as one decision may ask more than once, and look at
+ * own properties only: below an open prefix an author may write any name, `constructor` too.
+ */
 export type FactLookup = (path: string) => FactValue | undefined;
 
 /**

@@ -107,12 +107,11 @@ function choice(
   return `(case when ${when} then ${branch(expression.then, writer)} else ${branch(expression.else, writer)} end)`;
 }
 
-/** An absent element is left out, as in `evaluate`; an author's literals can't be absent. */
+/** NULL as a whole where an element is, as in `evaluate`; an author's literals can't be absent. */
 function list(elements: readonly Expression[], writer: Writer): string {
-  const [first] = elements;
-  if (first === undefined) return "array[]::text[]";
   const array = `array[${elements.map((element) => value(element, writer)).join(", ")}]`;
-  return elements.every((element) => element.op === "literal") ? array : `array_remove(${array}, null)`;
+  if (elements.every((element) => element.op === "literal")) return array;
+  return `(select case when array_position(v, null) is null then v end from (select ${array} as v offset 0) as elements)`;
 }
 
 function call(expression: Extract<Expression, { op: "call" }>, writer: Writer): string {
@@ -137,6 +136,9 @@ function call(expression: Extract<Expression, { op: "call" }>, writer: Writer): 
 function comparison(expression: Comparison, writer: Writer): string {
   const { left, op, right } = expression;
   const leftSql = value(left, writer);
+  if (op === "in" && right.op === "list") {
+    return `${leftSql} in (${right.of.map((element) => value(element, writer)).join(", ")})`;
+  }
   const rightSql = value(right, writer);
   if (op === "in") return `${leftSql} = any(${rightSql})`;
   if (op === "==") return `${leftSql} = ${rightSql}`;
@@ -172,10 +174,8 @@ function kindOf(expression: Expression, writer: Writer): SqlKind {
       return kindOfType(writer.column(expression.path).type);
     case "if":
       return kindOf(expression.then, writer);
-    case "list": {
-      const [first] = expression.of;
-      return first === undefined ? "text[]" : (`${kindOf(first, writer)}[]` as SqlKind);
-    }
+    case "list":
+      return `${kindOf(expression.of[0]!, writer)}[]` as SqlKind;
     case "call":
       return expression.name === "size" ? "double precision" : "boolean";
     case "+":

@@ -128,16 +128,22 @@ function presentWhen(outcome: boolean, condition: Expression, onlyHas: boolean):
     case "fact":
       return outcome && !onlyHas ? new Set([condition.path]) : new Set();
     default:
-      return outcome && !onlyHas ? partsOf(condition).map(neededFor).reduce(union, new Set<string>()) : new Set();
+      return outcome && !onlyHas ? neededForComparison(condition) : new Set();
   }
+}
+
+function neededForComparison(comparison: Expression): ReadonlySet<string> {
+  // One missing element of a written list leaves the others to be found.
+  const isInList = comparison.op === "in" && comparison.right.op === "list";
+  return isInList ? neededFor(comparison.left) : partsOf(comparison).map(neededFor).reduce(union, new Set<string>());
 }
 
 /** The facts without which the value is absent for certain. */
 function neededFor(value: Expression): ReadonlySet<string> {
   if (value.op === "fact") return new Set([value.path]);
   if (value.op === "if") return intersection(neededFor(value.then), neededFor(value.else));
-  // A condition is never absent, and a list only leaves an absent element out.
-  if (isCondition(value) || value.op === "list") return new Set();
+  // A condition is never absent.
+  if (isCondition(value)) return new Set();
   return partsOf(value).map(neededFor).reduce(union, new Set<string>());
 }
 

@@ -57,6 +57,9 @@ export const MAXIMUM_EXPRESSION_LENGTH = 2_000;
 export const MAXIMUM_EXPRESSION_DEPTH = 32;
 export const MAXIMUM_EXPRESSION_NODES = 200;
 
+/** Enough to mend in one go; looking up the nearest name for every one of 200 unknown facts would take too long. */
+const MAXIMUM_PROBLEMS = 20;
+
 /**
  * The expression as a tree for the engine, or all its problems in the order of the text. `expected` is the type that its
  * place asks for; a condition asks for `"bool"`.
@@ -131,15 +134,25 @@ function parse(text: string): { ast: ASTNode } | { problem: ExpressionProblem } 
   }
 }
 
+const OPERATORS_IN_WORDS = new Map([
+  ["and", "&&"],
+  ["or", "||"],
+  ["not", "!"],
+  ["is", "=="],
+]);
+
 function syntaxProblem(text: string, error: ParseError): ExpressionProblem {
-  const offset = Math.min(error.range?.start ?? 0, text.length);
+  const foundAt = Math.min(error.range?.start ?? 0, text.length);
+  // cel-js takes `not` for a name and stumbles over what follows it.
+  const notBefore = /\bnot\s+$/i.exec(text.slice(0, foundAt));
+  const offset = notBefore?.index ?? foundAt;
   const word = /^[A-Za-z_]+/.exec(text.slice(offset))?.[0] ?? "";
-  const length = Math.max(word.length, (error.range?.end ?? offset) - offset);
+  const length = Math.max(word.length, (error.range?.end ?? foundAt) - foundAt);
   const problem = (message: string, suggestion?: string, at: ExpressionProblemCode = "expression-syntax") => ({
     code: at,
     message,
     offset,
-    length: suggestion !== undefined && word === "" ? 1 : length,
+    length: suggestion === undefined ? length : Math.max(word.length, 1),
     ...(suggestion === undefined ? {} : { suggestion }),
   });
   if (error.code === "limit_exceeded") {
@@ -149,7 +162,7 @@ function syntaxProblem(text: string, error: ParseError): ExpressionProblem {
       "expression-too-large",
     );
   }
-  const operator = { and: "&&", or: "||", not: "!", is: "==" }[word.toLowerCase()];
+  const operator = OPERATORS_IN_WORDS.get(word.toLowerCase());
   if (operator !== undefined) return problem(`"${word}" is written ${operator} here.`, operator);
   const next = text[offset] ?? "";
   if (next === "=") return problem('One "=" means nothing here; compare with ==.', "==");
@@ -157,7 +170,7 @@ function syntaxProblem(text: string, error: ParseError): ExpressionProblem {
   if (error.code === "unterminated_string") return problem("This text has no closing quotation mark.");
   if (offset >= text.trimEnd().length) return problem("The expression ends too early: something is missing here.");
   if (word !== "") return problem(`"${word}" can't stand here.`);
-  return problem(`"${next}" can't stand here (${error.summary}).`);
+  return problem(`"${next}" can't stand here.`);
 }
 
 class Check {
@@ -174,7 +187,7 @@ class Check {
   /** Reads one node; what it can't accept becomes a problem and, to go on with, a value of type `any`. */
   read(node: ASTNode, depth: number): Typed {
     this.nodeCount += 1;
-    if (this.isTooLarge) return UNKNOWN;
+    if (this.isTooLarge || this.problems.length >= MAXIMUM_PROBLEMS) return UNKNOWN;
     if (depth > MAXIMUM_EXPRESSION_DEPTH || this.nodeCount > MAXIMUM_EXPRESSION_NODES) {
       this.isTooLarge = true;
       const limit =
@@ -454,7 +467,7 @@ class Check {
   }
 
   private method(node: ASTNode, called: string, subject: ASTNode, given: ASTNode[], depth: number): Typed {
-    if (called === "size" && given.length === 0) return this.size(node, [subject], depth);
+    if (called === "size") return this.size(node, [subject, ...given], depth);
     if (called !== "contains" && called !== "startsWith" && called !== "endsWith") {
       return this.unknownFunction(node, called);
     }
@@ -556,7 +569,7 @@ const REFUSED_FUNCTIONS = new Map([
     "matches",
     "Regular expressions can't be used: one bad pattern could hold up every run. Use contains(), startsWith() or endsWith().",
   ],
-  ...["all", "exists", "exists_one", "map", "filter", "bind"].map((macro): [string, string] => [
+  ...["all", "exists", "exists_one", "map", "filter"].map((macro): [string, string] => [
     macro,
     `${macro}() goes through a list, which expressions can't do. Ask with "value" in list, or declare a metric in model.yaml.`,
   ]),
