@@ -7,6 +7,7 @@ import { resolveTimeRule, type TimeRule } from "../values/time-rule.js";
 import { msOfTime, type TimeOfDay } from "../values/time-of-day.js";
 import { instantOfWallClock, wallClockOf } from "../values/zone.js";
 import type { DeferReason, SkipReason } from "./command.js";
+import type { Category } from "./policy.js";
 
 export type SendDecision =
   | { readonly kind: "send"; readonly staleAt: Instant }
@@ -55,15 +56,9 @@ export interface SendInput {
 }
 
 /** What policy.yaml says about a category. */
-export interface MailCategory {
+export type MailCategory = Pick<Category, "canUnsubscribe" | "isCapped" | "keepsQuietHours"> & {
   readonly name: string;
-  /** Whether one can unsubscribe from it. */
-  readonly unsubscribe: boolean;
-  /** false: it neither counts nor is counted. */
-  readonly capped: boolean;
-  /** Whether quiet hours hold for it. */
-  readonly quietHours: boolean;
-}
+};
 
 /** The house rules for e-mail, from policy.yaml. */
 export interface SendRules {
@@ -131,7 +126,8 @@ function skipReason(input: SendInput): SkipReason | undefined {
   if (input.suppressions.some(({ reason }) => reason === "bounced")) return "bounced_before";
   if (input.suppressions.some(({ reason }) => reason === "complained")) return "suppressed";
   if (concerning.some(({ reason }) => reason === "manual")) return "suppressed";
-  if (input.category.unsubscribe && concerning.some(({ reason }) => reason === "unsubscribed")) return "unsubscribed";
+  if (input.category.canUnsubscribe && concerning.some(({ reason }) => reason === "unsubscribed"))
+    return "unsubscribed";
   return input.isAddressAllowed ? undefined : "only_to";
 }
 
@@ -190,7 +186,7 @@ function spreadFrom(opening: Instant, spreadMs: number, zone: string, calendar: 
 }
 
 function quietHindrance({ category, recipient, rules }: SendInput, at: Instant): Hindrance | undefined {
-  if (!category.quietHours || !rules.quietHours) return undefined;
+  if (!category.keepsQuietHours || !rules.quietHours) return undefined;
   const from = msOfTime(rules.quietHours.from);
   const to = msOfTime(rules.quietHours.to);
   const { day, msOfDay } = wallClockOf(at, recipient.zone);
@@ -207,14 +203,14 @@ function spacingHindrance(
   { category, since, releasedAt, lastSentAt, rules }: SendInput,
   at: Instant,
 ): Hindrance | undefined {
-  if (!category.capped || releasedAt === undefined || lastSentAt === undefined) return undefined;
+  if (!category.isCapped || releasedAt === undefined || lastSentAt === undefined) return undefined;
   if (since > releasedAt || lastSentAt < releasedAt) return undefined;
   const until = lastSentAt + rules.spacingAfterReleaseMs;
   return until > at ? { reason: "spacing", until } : undefined;
 }
 
 function capHindrance(input: SendInput, at: Instant): Hindrance | undefined {
-  if (!input.category.capped) return undefined;
+  if (!input.category.isCapped) return undefined;
   const { messages, perMs } = input.rules.cap;
   const inWindow = input.counted.filter((sentAt) => sentAt > at - perMs).sort((a, b) => a - b);
   if (inWindow.length >= messages) {

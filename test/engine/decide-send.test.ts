@@ -14,7 +14,7 @@ function input(more: Partial<SendInput> = {}): SendInput {
     send: { kind: "working_hours" },
     sendWithin: { amount: 3, unit: "bd" },
     isExiting: false,
-    category: { name: "onboarding", unsubscribe: true, capped: true, quietHours: true },
+    category: { name: "onboarding", canUnsubscribe: true, isCapped: true, keepsQuietHours: true },
     recipient: { isActive: true, hasAddress: true, zone: "Europe/Warsaw", calendar: STANDARD_CALENDAR },
     isTestAccount: false,
     isAddressAllowed: true,
@@ -35,7 +35,7 @@ function input(more: Partial<SendInput> = {}): SendInput {
   };
 }
 
-const SERVICE = { name: "service", unsubscribe: false, capped: false, quietHours: false };
+const SERVICE = { name: "service", canUnsubscribe: false, isCapped: false, keepsQuietHours: false };
 
 /** `send`, `skip REASON` or `REASON until ISO`. */
 function said(more: Partial<SendInput> = {}): string {

@@ -1,0 +1,201 @@
+import type { DeliveryRow, DeliveryStatus, Ledger, NewDelivery } from "../../ports/ledger.js";
+import type { Instant } from "../../values/instant.js";
+
+/** Nothing of these was on the wire. */
+const UNSENT: readonly DeliveryStatus[] = ["pending", "claimed", "retry"];
+
+/** A ledger in memory, by the clock it is given (real milliseconds): the same contract as the one on Postgres. */
+export function memoryLedger(now: () => number): Ledger & { rows: ReadonlyMap<string, DeliveryRow> } {
+  const rows = new Map<string, DeliveryRow>();
+
+  /** Writes the change if the row is as expected. */
+  const change = (key: string, isExpected: (row: DeliveryRow) => boolean, patch: Partial<DeliveryRow>): boolean => {
+    const row = rows.get(key);
+    if (!row || !isExpected(row)) return false;
+    rows.set(key, { ...row, ...patch });
+    return true;
+  };
+  const isMine =
+    (token: string, ...statuses: DeliveryStatus[]) =>
+    (row: DeliveryRow): boolean =>
+      row.token === token && statuses.includes(row.status);
+
+  return {
+    rows,
+    async pin(_tx, fresh) {
+      for (const row of fresh) if (!rows.has(row.key)) rows.set(row.key, pendingRow(row));
+      return fresh.flatMap(({ key }) => rows.get(key) ?? []);
+    },
+    async read(_tx, key) {
+      return rows.get(key);
+    },
+    async readById(_tx, id) {
+      return [...rows.values()].find((row) => row.id === id);
+    },
+    async ofEffect(_tx, runId, effectKey) {
+      return byKey([...rows.values()].filter((row) => row.runId === runId && row.effectKey === effectKey));
+    },
+    async openOf(_tx, runId) {
+      return byKey([...rows.values()].filter((row) => row.runId === runId && UNSENT.includes(row.status)));
+    },
+    async claim(_tx, key, token, leaseMs, at) {
+      const isFree = (row: DeliveryRow): boolean =>
+        row.status === "pending" ||
+        row.status === "claimed" ||
+        (row.status === "retry" && (row.notBefore ?? 0) <= now());
+      const attempts = (rows.get(key)?.attempts ?? 0) + 1;
+      const patch = {
+        status: "claimed",
+        token,
+        leaseUntil: now() + leaseMs,
+        wireUntil: null,
+        notBefore: null,
+        attempts,
+        sentAt: at,
+      } as const;
+      return change(key, isFree, patch) ? rows.get(key) : undefined;
+    },
+    async keepRaw(_tx, key, token, kept) {
+      return change(key, (row) => isMine(token, "claimed")(row) && row.raw === null, {
+        raw: kept.raw,
+        messageId: kept.messageId,
+      });
+    },
+    async wire(_tx, key, token, wireMs) {
+      const isLeased = (row: DeliveryRow): boolean => isMine(token, "claimed")(row) && (row.leaseUntil ?? 0) > now();
+      return change(key, isLeased, { status: "wire", wireUntil: now() + wireMs });
+    },
+    async unwire(_tx, key, token) {
+      return change(key, isMine(token, "wire"), { status: "claimed", wireUntil: null });
+    },
+    async settle(_tx, key, token, result) {
+      const from: DeliveryStatus[] =
+        result.status === "sent" || result.status === "unknown" ? ["wire"] : ["wire", "claimed"];
+      switch (result.status) {
+        case "sent":
+          return change(key, isMine(token, ...from), {
+            status: "sent",
+            raw: null,
+            reason: null,
+            serverMessageId: result.serverMessageId ?? null,
+            slackChannel: result.slackChannel ?? null,
+            slackTs: result.slackTs ?? null,
+          });
+        case "rejected":
+          return change(key, isMine(token, ...from), {
+            status: "rejected",
+            raw: null,
+            reason: result.reason,
+            sentAt: null,
+          });
+        case "retry":
+          return change(key, isMine(token, ...from), {
+            status: "retry",
+            reason: result.reason,
+            notBefore: now() + result.afterMs,
+            sentAt: null,
+          });
+        case "unknown":
+          return change(key, isMine(token, ...from), { status: "unknown", reason: result.reason });
+      }
+    },
+    async takeOver(_tx, key, oldToken, newToken, leaseMs) {
+      const isOver = (row: DeliveryRow): boolean => isMine(oldToken, "wire")(row) && (row.wireUntil ?? 0) <= now();
+      return change(key, isOver, { status: "claimed", token: newToken, leaseUntil: now() + leaseMs, wireUntil: null });
+    },
+    async resolve(_tx, key, status, reason) {
+      return change(key, (row) => row.status === "unknown" || row.status === "held", { status, reason });
+    },
+    async wireLeftMs(_tx, key) {
+      const row = rows.get(key);
+      return row?.status === "wire" ? Math.max(0, (row.wireUntil ?? 0) - now()) : 0;
+    },
+    async retryLeftMs(_tx, key) {
+      const row = rows.get(key);
+      return row?.status === "retry" ? Math.max(0, (row.notBefore ?? 0) - now()) : 0;
+    },
+    async defer(_tx, key, until, staleAt, reason) {
+      return change(key, (row) => UNSENT.includes(row.status), {
+        status: "pending",
+        token: null,
+        deferredUntil: until,
+        staleAt,
+        reason,
+        sentAt: null,
+      });
+    },
+    async drop(_tx, key, status, reason) {
+      return change(key, (row) => UNSENT.includes(row.status), {
+        status,
+        token: null,
+        reason,
+        raw: null,
+        sentAt: null,
+      });
+    },
+    async lastSent(_tx, contactId, since, exceptKey) {
+      const sent = [...rows.values()]
+        .filter((row) => isOther(row, contactId, [], exceptKey) && COUNTED.includes(row.status))
+        .flatMap((row) => (row.sentAt !== null && row.sentAt >= since ? [row.sentAt] : []));
+      return sent.length === 0 ? undefined : Math.max(...sent);
+    },
+    async counted(_tx, contactId, since, exemptCategories, exceptKey) {
+      return [...rows.values()]
+        .filter((row) => isOther(row, contactId, exemptCategories, exceptKey) && COUNTED.includes(row.status))
+        .flatMap((row) => (row.sentAt !== null && row.sentAt > since ? [row.sentAt] : []))
+        .sort((a, b) => a - b);
+    },
+    async waiting(_tx, contactId, at, exemptCategories, exceptKey) {
+      return byKey(
+        [...rows.values()].filter(
+          (row) =>
+            isOther(row, contactId, exemptCategories, exceptKey) &&
+            (row.status === "pending" || row.status === "retry") &&
+            row.dueAt <= at &&
+            (row.staleAt === null || row.staleAt >= at),
+        ),
+      ).map(({ key, priority, deferredUntil }) => ({
+        key,
+        priority,
+        ...(deferredUntil !== null && { until: deferredUntil }),
+      }));
+    },
+  };
+}
+
+/** Begun, and perhaps delivered. */
+const COUNTED: readonly DeliveryStatus[] = ["claimed", "wire", "sent", "unknown", "held", "resolved"];
+
+function isOther(row: DeliveryRow, contactId: string, exemptCategories: readonly string[], exceptKey: string): boolean {
+  return (
+    row.channel === "email" &&
+    row.contactId === contactId &&
+    row.key !== exceptKey &&
+    !exemptCategories.includes(row.category ?? "")
+  );
+}
+
+function byKey(rows: DeliveryRow[]): DeliveryRow[] {
+  return rows.sort((a, b) => (a.key < b.key ? -1 : 1));
+}
+
+function pendingRow(row: NewDelivery): DeliveryRow {
+  return {
+    ...row,
+    status: "pending",
+    token: null,
+    leaseUntil: null,
+    wireUntil: null,
+    notBefore: null,
+    attempts: 0,
+    reason: null,
+    raw: null,
+    messageId: null,
+    deferredUntil: null,
+    staleAt: null,
+    sentAt: null,
+    serverMessageId: null,
+    slackChannel: null,
+    slackTs: null,
+  };
+}

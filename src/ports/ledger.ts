@@ -1,0 +1,152 @@
+import type { Instant } from "../values/instant.js";
+import type { Tx } from "./transactions.js";
+
+/**
+ * The ledger of e-mail and Slack: one row per message, and the fence that lets each go at most once. States:
+ * `pending → claimed → wire → sent | rejected | retry | unknown → resolved | held`; `skipped` and `withdrawn` end a row of which nothing was on the
+ * wire. Every change is compare-and-set on key, token and status; leases are real time by the ledger's own clock. Source: channels.md, "The fence".
+ */
+export interface Ledger {
+  /** Adds the rows that are not there yet, as `pending`, and returns all of them as they are, in the order given. */
+  pin(tx: Tx, rows: readonly NewDelivery[]): Promise<DeliveryRow[]>;
+
+  read(tx: Tx, key: string): Promise<DeliveryRow | undefined>;
+
+  readById(tx: Tx, id: string): Promise<DeliveryRow | undefined>;
+
+  /** The rows of one effect, by key. */
+  ofEffect(tx: Tx, runId: string, effectKey: string): Promise<DeliveryRow[]>;
+
+  /** Rows of a run of which nothing was on the wire yet. */
+  openOf(tx: Tx, runId: string): Promise<DeliveryRow[]>;
+
+  /**
+   * Takes the row over under the new token: `pending`, `claimed` by whomever (nothing was on the wire), or `retry` whose `notBefore` has
+   * come. undefined: not to be had. `at` is what caps count by. Call it in the transaction that checked whether the message may go.
+   */
+  claim(tx: Tx, key: string, token: string, leaseMs: number, at: Instant): Promise<DeliveryRow | undefined>;
+
+  /** Keeps the bytes of the message for every later attempt. False: the claim is lost, or bytes were kept before (they stand). */
+  keepRaw(tx: Tx, key: string, token: string, raw: KeptMessage): Promise<boolean>;
+
+  /** `claimed → wire` while the lease runs; false: don't send. From here on the message counts as sent. */
+  wire(tx: Tx, key: string, token: string, wireMs: number): Promise<boolean>;
+
+  /** `wire → claimed`, when it is certain that no byte was sent. */
+  unwire(tx: Tx, key: string, token: string): Promise<boolean>;
+
+  /** What came of it, from `wire` or, for a refusal before the body, from `claimed`. False: someone else has the row now. */
+  settle(tx: Tx, key: string, token: string, result: DeliveryResult): Promise<boolean>;
+
+  /**
+   * `wire` whose `wireUntil` is over → `claimed` under a new token: only once the provider was asked and does not have it.
+   */
+  takeOver(tx: Tx, key: string, oldToken: string, newToken: string, leaseMs: number): Promise<boolean>;
+
+  /** `unknown → held` (a person looks) or `resolved` (taken as sent, or found out). */
+  resolve(tx: Tx, key: string, status: "held" | "resolved", reason: string): Promise<boolean>;
+
+  /** Whether the row's lease on the wire is over, and how many real milliseconds are left. */
+  wireLeftMs(tx: Tx, key: string): Promise<number>;
+
+  /** Real milliseconds until `notBefore` of a row in `retry`; 0 otherwise. */
+  retryLeftMs(tx: Tx, key: string): Promise<number>;
+
+  /** It waits until the domain instant. Only for rows of which nothing was on the wire. */
+  defer(tx: Tx, key: string, until: Instant, staleAt: Instant, reason: string): Promise<boolean>;
+
+  /** Ends a row of which nothing was on the wire: `skipped` by a decision, `withdrawn` from outside. False: it is too late, or already ended. */
+  drop(tx: Tx, key: string, status: "skipped" | "withdrawn", reason: string): Promise<boolean>;
+
+  /** The latest counted or uncounted mail that went to the contact, at or after `since`. */
+  lastSent(tx: Tx, contactId: string, since: Instant, exceptKey: string): Promise<Instant | undefined>;
+
+  /** When counted mails to the contact were begun, later than `since`: accepted, under way or unknown; without the categories given, and `exceptKey`. */
+  counted(
+    tx: Tx,
+    contactId: string,
+    since: Instant,
+    exemptCategories: readonly string[],
+    exceptKey: string,
+  ): Promise<Instant[]>;
+
+  /** Other mails that wait for the contact at the instant. */
+  waiting(
+    tx: Tx,
+    contactId: string,
+    at: Instant,
+    exemptCategories: readonly string[],
+    exceptKey: string,
+  ): Promise<{ key: string; priority: number; until?: Instant }[]>;
+}
+
+export type DeliveryStatus =
+  | "pending"
+  | "claimed"
+  | "wire"
+  | "sent"
+  | "rejected"
+  | "retry"
+  | "unknown"
+  | "resolved"
+  | "held"
+  | "skipped"
+  | "withdrawn";
+
+export interface NewDelivery {
+  /** `RUN|COMMAND KEY|RECIPIENT|CHANNEL`. */
+  readonly key: string;
+  /** uuidv5 of the key. */
+  readonly id: string;
+  readonly channel: "email" | "slack";
+  readonly runId: string | null;
+  readonly effectKey: string;
+  readonly step: string | null;
+  readonly accountId: string | null;
+  readonly contactId: string | null;
+  /** Slack user or channel; never an e-mail address. */
+  readonly recipient: string | null;
+  readonly category: string | null;
+  readonly template: string | null;
+  readonly templateHash: string | null;
+  readonly locale: string | null;
+  readonly priority: number;
+  readonly dueAt: Instant;
+  readonly createdAt: Instant;
+}
+
+export interface DeliveryRow extends NewDelivery {
+  readonly status: DeliveryStatus;
+  readonly token: string | null;
+  readonly leaseUntil: Instant | null;
+  readonly wireUntil: Instant | null;
+  readonly notBefore: Instant | null;
+  readonly attempts: number;
+  readonly reason: string | null;
+  readonly raw: string | null;
+  readonly messageId: string | null;
+  readonly deferredUntil: Instant | null;
+  readonly staleAt: Instant | null;
+  readonly sentAt: Instant | null;
+  readonly serverMessageId: string | null;
+  readonly slackChannel: string | null;
+  readonly slackTs: string | null;
+}
+
+/** `raw` is the caller's own encoding of the whole message, envelope included. */
+export interface KeptMessage {
+  readonly raw: string;
+  readonly messageId: string | null;
+}
+
+export type DeliveryResult =
+  | {
+      readonly status: "sent";
+      readonly serverMessageId?: string;
+      readonly slackChannel?: string;
+      readonly slackTs?: string;
+    }
+  | { readonly status: "rejected"; readonly reason: string }
+  /** `afterMs`: real milliseconds from now, by the ledger's clock. */
+  | { readonly status: "retry"; readonly reason: string; readonly afterMs: number }
+  | { readonly status: "unknown"; readonly reason: string };
