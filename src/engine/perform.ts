@@ -14,7 +14,7 @@ export interface PerformRequest {
   readonly asOf: Instant;
   /** Ids of events the run has taken in since the last call: they are not handed over again. */
   readonly confirm: readonly string[];
-  /** Timeline lines since the last call: written first, each once by its `seq`. */
+  /** Timeline lines since the last call, each written once by its `seq`; not written if events turn up before anything is begun. */
   readonly entries: readonly TimelineEntry[];
   /** `running`, `held`, `parked`, `exiting`, `ended` and where the run stands, for the projection. */
   readonly status: string;
@@ -26,7 +26,8 @@ export interface PerformRequest {
 export interface PerformResponse {
   /**
    * Undelivered events for the subject that the run listens to, with `at` ≤ `asOf`, in order. If there are any when
-   * the call begins, nothing is begun (`outcomes` is empty); if one turns up between two commands, the later one is not.
+   * the call begins, nothing is begun or written but `confirm` (`outcomes` is empty, and the run may think again); if one
+   * turns up between two commands, the later one is not begun.
    */
   readonly events: readonly RunEvent[];
   /** Outcomes by command key, for a prefix of the commands. */

@@ -103,6 +103,8 @@ interface StepBase {
   readonly name?: string;
   readonly if?: Expression;
   readonly onError?: OnError;
+  /** `steps.…` and `run.…` paths that the step's templates mention: they travel with its command. */
+  readonly scope?: readonly string[];
 }
 
 export type Step =

@@ -4,6 +4,7 @@
  */
 import type { FactValue } from "../expression/expression.js";
 import type { Instant } from "../values/instant.js";
+import type { SkipReason } from "./command.js";
 import type { RunEvent } from "./event.js";
 import type { TimelineEntry } from "./timeline.js";
 
@@ -26,7 +27,7 @@ export interface RunState {
   readonly steps: Readonly<Record<string, Readonly<Record<string, FactValue>>>>;
   /** Events that a wait may still match, oldest first; at most `KEPT_EVENTS_MAX`. */
   readonly events: readonly KeptEvent[];
-  /** Not yet handled, by `at`. */
+  /** Not yet handled, by `at`. An event is taken out when the clock reaches it. */
   readonly inbox: readonly RunEvent[];
   /** Ids of events taken in, newest last; at most `SEEN_EVENTS_MAX`. */
   readonly seen: readonly string[];
@@ -36,11 +37,74 @@ export interface RunState {
   readonly journal: readonly TimelineEntry[];
   /** The last `seq` given to a line. */
   readonly lines: number;
-  /** An event, a trigger or a fact change asks for the exits and the goal to be looked at, from facts read now. */
-  readonly checkExits: boolean;
-  /** The event at hand, for `event.FIELD` in exits while their facts are read. */
-  readonly current?: RunEvent;
+  /** The exits and the goal are to be looked at before anything else happens; `event` is what asked for it. */
+  readonly exitCheck?: { readonly event?: RunEvent };
+  /** Commands outside any step that are still to be answered, by key: `hold`, `leave`, `close`, `park`. */
+  readonly chores: Readonly<Record<string, Chore>>;
   readonly outcome?: string;
+}
+
+export type Chore =
+  | { readonly kind: "hold" }
+  | { readonly kind: "park"; readonly reason: string }
+  | { readonly kind: "leave"; readonly openTasks: "cancel" | "keep"; readonly deferredEmail: "cancel" | "keep" }
+  | { readonly kind: "close" }
+  | { readonly kind: "withdraw"; readonly path: string; readonly email: string; readonly reason: SkipReason }
+  | { readonly kind: "tighten"; readonly path: string; readonly task: string };
+
+/** One place where a run stands: an active step, or a container whose children are active. */
+export interface Position {
+  /** The step's path in the plan. */
+  readonly path: string;
+  /** Instance key of the container, '' for the root and for `on_exit`. */
+  readonly parent: string;
+  /** When it was reached. */
+  readonly at: Instant;
+  /**
+   * guard: its `if` is to be read · do: its effect is asked for · deferred: an e-mail waits for its window · arm: a timer
+   * is to be resolved · wait: the timer runs · confirm: the timer fired and is resolved once more · decide: facts are to
+   * be read for a branch · body: children are active · parked: it failed, a person must say what next.
+   */
+  readonly phase: "guard" | "do" | "deferred" | "arm" | "wait" | "confirm" | "decide" | "body" | "parked";
+  /** How often an operator had it tried again: part of the effect's key, because it is a new attempt. */
+  readonly retries?: number;
+  /** Values computed from facts before the effect: `set`'s value, `play`'s inputs, a task's due as an index of `dueIf`. */
+  readonly prepared?: Readonly<Record<string, FactValue>>;
+  /** task and play: when the wait behind the effect began. */
+  readonly waitFrom?: Instant;
+  readonly timer?: Timer;
+  /** Facts are to be read and the condition looked at (again). */
+  readonly recheck?: boolean;
+  /** confirm: the timer has been found to stand. */
+  readonly confirmed?: boolean;
+  /** deferred e-mail: recipients already told of in the timeline, as `contact result until`. */
+  readonly told?: readonly string[];
+  readonly staleAt?: Instant;
+  /** wait_for with `all`: which of its leaves have been met, by index path. */
+  readonly met?: readonly string[];
+  /** body of a parallel: branches not yet over. */
+  readonly open?: readonly string[];
+  /** repeat: which iteration, and when it began. */
+  readonly count?: number;
+  readonly iterationAt?: Instant;
+  readonly blocks?: readonly Block[];
+}
+
+export interface Timer {
+  readonly due: Instant;
+  /** What it was counted from. */
+  readonly from: Instant;
+  /** By how much holds have moved it. */
+  readonly shift: number;
+  /** Absolute ones are not extended by a hold. */
+  readonly isAbsolute: boolean;
+  /** Exact ones need no calendar: never resolved again. */
+  readonly isExact: boolean;
+}
+
+export interface Block {
+  readonly status: "arming" | "armed" | "confirm" | "running" | "done" | "skipped";
+  readonly due?: Instant;
 }
 
 export interface RunIdentity {

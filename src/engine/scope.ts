@@ -1,0 +1,58 @@
+import type { Expression, FactLookup, FactValue } from "../expression/expression.js";
+import { references } from "../expression/references.js";
+import type { RunEvent } from "./event.js";
+import type { RunState } from "./state.js";
+
+/** True for a path that the machine knows by itself: `steps.…`, `run.…`, `event.…`, `now`. */
+export function isLocal(path: string): boolean {
+  return path === "now" || path.startsWith("steps.") || path.startsWith("run.") || path.startsWith("event.");
+}
+
+/** The paths of an expression that must be read from the world. */
+export function outsideFacts(...expressions: readonly (Expression | undefined)[]): string[] {
+  const paths = expressions.flatMap((expression) => (expression === undefined ? [] : references(expression)));
+  return [...new Set(paths.filter((path) => !isLocal(path)))].sort();
+}
+
+/** How an expression sees a run: its own state, the event at hand, and facts that were read. */
+export function lookupIn(
+  state: Pick<RunState, "clock" | "inputs" | "steps" | "run">,
+  facts: Readonly<Record<string, FactValue>>,
+  event?: RunEvent,
+): FactLookup {
+  return (path) => {
+    if (path === "now") return state.clock;
+    if (path.startsWith("steps.")) {
+      const dot = path.indexOf(".", 6);
+      if (dot < 0) return undefined;
+      return own(own(state.steps, path.slice(6, dot)), path.slice(dot + 1));
+    }
+    if (path.startsWith("event.")) {
+      const name = path.slice(6);
+      if (event === undefined) return undefined;
+      if (name === "at" || name === "occurred_at") return event.at;
+      if (name === "name") return event.name;
+      return own(event.payload, name);
+    }
+    if (path.startsWith("run.inputs.")) return own(state.inputs, path.slice(11));
+    if (path === "run.started_at") return state.run.startedAt;
+    if (path === "run.id") return state.run.id;
+    if (path === "run.key") return state.run.key;
+    return own(facts, path);
+  };
+}
+
+/** The values behind the paths, absent ones left out: what a timeline line shows of a decision. */
+export function valuesOf(paths: readonly string[], lookup: FactLookup): Record<string, FactValue> {
+  const values: Record<string, FactValue> = {};
+  for (const path of paths) {
+    const value = lookup(path);
+    if (value !== undefined) values[path] = value;
+  }
+  return values;
+}
+
+/** An own property, never one of the prototype. */
+function own<T>(record: Readonly<Record<string, T>> | undefined, name: string): T | undefined {
+  return record !== undefined && Object.prototype.hasOwnProperty.call(record, name) ? record[name] : undefined;
+}

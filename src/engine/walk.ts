@@ -1,0 +1,96 @@
+import type { Instant } from "../values/instant.js";
+import { type Advanced, advance } from "./advance.js";
+import type { RunEvent } from "./event.js";
+import type { PerformRequest, PerformResponse } from "./perform.js";
+import type { Plan } from "./plan.js";
+import type { RunState } from "./state.js";
+import { nextWake } from "./timers.js";
+
+/** The world as a driver gives it to a run. Temporal and the simulator each have one; the loop between is the same. */
+export interface World {
+  perform(request: PerformRequest): Promise<PerformResponse>;
+  /** Performs the one command that must be retried with backoff; comes back early with events if some arrive. */
+  persist(request: PerformRequest): Promise<PerformResponse>;
+  /** Events that have arrived since the last call, without waiting. */
+  arrived(): readonly RunEvent[];
+  /** Waits until the domain clock reaches `until` (undefined: for ever) or an event arrives. */
+  idle(until: Instant | undefined): Promise<void>;
+  /** True once the domain clock has reached the instant. */
+  hasReached(at: Instant): boolean;
+  /** True when the run should go on as a new execution, from the state it has. */
+  isLong(): boolean;
+  /** Told of every state that lasts: for queries. */
+  observe(state: RunState): void;
+}
+
+/** Confirmations that may wait for the next `perform` before one is made for them alone. */
+const UNCONFIRMED_MAX = 100;
+
+/**
+ * Walks a run to its end, or to where it should continue as new (`phase` is then not `ended`). A timer fires tentatively:
+ * if the world still has an event from before that instant, the tick is taken back and the event handled first.
+ */
+export async function walk(plan: Plan, from: RunState, world: World): Promise<RunState> {
+  let now: Advanced = advance(plan, from, from.phase === "new" ? { kind: "start", at: from.clock } : { kind: "tick", at: from.clock });
+  /** The state before a tick that nothing has come of yet. */
+  let before: Advanced | undefined;
+
+  const take = (events: readonly RunEvent[]): void => {
+    for (const event of events) now = advance(plan, now.state, { kind: "event", event });
+  };
+
+  while (now.state.phase !== "ended") {
+    world.observe(now.state);
+    if (before === undefined) take(world.arrived());
+    if (now.commands.length > 0 || now.state.journal.length > 0 || now.state.unconfirmed.length > UNCONFIRMED_MAX) {
+      let response = await world.perform(requestOf(now));
+      if (response.retry !== undefined && response.events.length === 0) {
+        const { key } = response.retry;
+        now = advance(plan, now.state, { kind: "performed", at: now.state.clock, outcomes: response.outcomes });
+        before = undefined;
+        const commands = now.commands.filter((command) => command.key === key);
+        if (commands.length === 0) continue;
+        response = await world.persist({ ...requestOf(now), commands: commands.map(({ speculative: _, ...command }) => command) });
+      }
+      if (response.events.length > 0 && Object.keys(response.outcomes).length === 0) {
+        now = before ?? now;
+      } else {
+        now = advance(plan, now.state, { kind: "performed", at: now.state.clock, outcomes: response.outcomes });
+      }
+      before = undefined;
+      take(response.events);
+      continue;
+    }
+    before = undefined;
+    if (world.isLong()) return now.state;
+    const wake = nextWake(now.state);
+    if (wake !== undefined && world.hasReached(wake)) {
+      before = now;
+      now = advance(plan, now.state, { kind: "tick", at: wake });
+    } else {
+      await world.idle(wake);
+    }
+  }
+  world.observe(now.state);
+  return now.state;
+}
+
+function requestOf({ state, commands }: Advanced): PerformRequest {
+  return {
+    run: state.run.id,
+    asOf: state.clock,
+    confirm: state.unconfirmed,
+    entries: state.journal,
+    status: statusOf(state),
+    position: Object.keys(state.positions),
+    commands,
+  };
+}
+
+/** The status that people see: one word. */
+export function statusOf(state: RunState): "running" | "held" | "parked" | "exiting" | "ended" {
+  if (state.phase === "ended") return "ended";
+  if (state.phase !== "running" && state.phase !== "new") return "exiting";
+  if (state.parked !== undefined) return "parked";
+  return state.holds.length > 0 ? "held" : "running";
+}
