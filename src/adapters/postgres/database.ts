@@ -75,7 +75,10 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
 }
 
 /** What drizzle offers inside a transaction, or outside one. */
-export type Inside = Pick<PostgresJsDatabase, "select" | "insert" | "update" | "delete" | "execute" | "selectDistinctOn">;
+export type Inside = Pick<
+  PostgresJsDatabase,
+  "select" | "insert" | "update" | "delete" | "execute" | "selectDistinctOn"
+>;
 
 /** The drizzle side of a `Tx`. */
 export function inside(tx: Tx): Inside {

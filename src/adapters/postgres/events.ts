@@ -1,0 +1,210 @@
+import { and, asc, eq, gte, inArray, isNull, lte, ne, or, sql } from "drizzle-orm";
+import type { RunEvent } from "../../engine/event.js";
+import type { FactValue } from "../../expression/expression.js";
+import type { Events, NewEvent, StoredEvent, UnmatchedEvent } from "../../ports/events.js";
+import { type Database, inside, instantParam, rowsOf, textArray } from "./database.js";
+import { events, runEvents } from "./schema.js";
+
+/** Rows per statement: Postgres takes at most 65,535 parameters. */
+const ROWS_PER_STATEMENT = 2_000;
+
+/** How many events a run is handed at once; it asks again. */
+const UNDELIVERED_MAX = 100;
+
+/** Appended so that the dispatcher starts the workflow of a new run; never the run's own event. */
+export const RUN_ENROLLED = "run.enrolled";
+
+/** Everything of `Events` that needs no connection of its own. */
+export const postgresEvents: Omit<Events, "whileDispatching"> = {
+  async append(tx, list, receivedAt) {
+    return insert(
+      tx,
+      list.map((event) => ({ ...rowOf(event), receivedAt, status: "pending" as const })),
+    );
+  },
+
+  async appendUnmatched(tx, list, receivedAt) {
+    return insert(
+      tx,
+      list.map((event) => ({
+        id: event.id,
+        name: event.name,
+        at: event.at,
+        payload: { ...event.payload },
+        source: event.source,
+        unmatched: definedNames(event.names),
+        receivedAt,
+        status: "unmatched" as const,
+      })),
+    );
+  },
+
+  async known(tx, ids) {
+    if (ids.length === 0) return new Map();
+    const rows = await inside(tx)
+      .select({ id: events.id, status: events.status })
+      .from(events)
+      .where(inArray(events.id, [...ids]));
+    return new Map(rows.map((row) => [row.id, row.status]));
+  },
+
+  async unmatchedNaming(tx, names) {
+    const naming = (kind: "account" | "contact" | "contract") =>
+      names[kind].length === 0 ? undefined : sql`${events.unmatched}->>${kind} = any(${textArray(names[kind])})`;
+    const conditions = [naming("account"), naming("contact"), naming("contract")].filter((part) => part !== undefined);
+    if (conditions.length === 0) return [];
+    const rows = await inside(tx)
+      .select()
+      .from(events)
+      .where(and(eq(events.status, "unmatched"), or(...conditions)))
+      .orderBy(asc(events.at), asc(events.seq));
+    return rows.map(
+      (row): UnmatchedEvent => ({
+        id: row.id,
+        name: row.name,
+        at: row.at,
+        payload: row.payload as Record<string, FactValue>,
+        source: row.source,
+        names: row.unmatched ?? {},
+      }),
+    );
+  },
+
+  async match(tx, event) {
+    const { id, ...values } = rowOf(event);
+    const rows = await inside(tx)
+      .update(events)
+      .set({ ...values, status: "pending", unmatched: null })
+      .where(and(eq(events.id, id), eq(events.status, "unmatched")))
+      .returning({ id: events.id });
+    return rows.length === 1;
+  },
+
+  async undelivered(tx, scope, asOf, limit = UNDELIVERED_MAX) {
+    const { runId, accountId, contactId, contractId, startedAt, enrolledBy, listens } = scope;
+    const listened = or(
+      listens.events.length === 0 ? undefined : inArray(events.name, [...listens.events]),
+      listens.facts.length === 0 ? undefined : sql`${events.changed} && ${textArray(listens.facts)}`,
+    );
+    const forSubject = and(
+      isNull(events.runId),
+      contactId === undefined ? undefined : or(isNull(events.contactId), eq(events.contactId, contactId)),
+      contractId === undefined ? undefined : or(isNull(events.contractId), eq(events.contractId, contractId)),
+      listened ?? sql`false`,
+    );
+    const rows = await inside(tx)
+      .select()
+      .from(events)
+      .where(
+        and(
+          eq(events.accountId, accountId),
+          gte(events.at, startedAt),
+          lte(events.at, asOf),
+          ne(events.status, "unmatched"),
+          ne(events.name, RUN_ENROLLED),
+          enrolledBy === undefined ? undefined : ne(events.id, enrolledBy),
+          or(eq(events.runId, runId), forSubject),
+          sql`not exists (select 1 from run_events taken where taken.run_id = ${runId} and taken.event_id = ${events.id})`,
+        ),
+      )
+      .orderBy(asc(events.at), asc(events.seq))
+      .limit(limit);
+    return rows.map(runEventOf);
+  },
+
+  async confirm(tx, runId, eventIds) {
+    if (eventIds.length === 0) return;
+    await inside(tx)
+      .insert(runEvents)
+      .values(eventIds.map((eventId) => ({ runId, eventId })))
+      .onConflictDoNothing();
+  },
+
+  async accountsPending(tx, now, limit) {
+    const rows = await rowsOf<{ account_id: string }>(
+      tx,
+      sql`select account_id from events where status = 'pending' and at <= ${instantParam(now)} and account_id is not null
+          group by account_id order by min(at), min(seq) limit ${limit}`,
+    );
+    return rows.map((row) => row.account_id);
+  },
+
+  async pending(tx, accountId, now, limit) {
+    const rows = await inside(tx)
+      .select()
+      .from(events)
+      .where(and(eq(events.accountId, accountId), eq(events.status, "pending"), lte(events.at, now)))
+      .orderBy(asc(events.at), asc(events.seq))
+      .limit(limit);
+    return rows.map(
+      (row): StoredEvent => ({
+        ...runEventOf(row),
+        seq: row.seq,
+        accountId,
+        ...(row.contactId === null ? {} : { contactId: row.contactId }),
+        ...(row.contractId === null ? {} : { contractId: row.contractId }),
+        ...(row.runId === null ? {} : { runId: row.runId }),
+      }),
+    );
+  },
+
+  async markDispatched(tx, eventId) {
+    await inside(tx)
+      .update(events)
+      .set({ status: "dispatched" })
+      .where(and(eq(events.id, eventId), eq(events.status, "pending")));
+  },
+};
+
+/** The outbox, whole. */
+export function postgresEventsOf(database: Database): Events {
+  return {
+    ...postgresEvents,
+    whileDispatching: (accountId, work) => database.whileLocked(`dispatch:${accountId}`, work),
+  };
+}
+
+async function insert(
+  tx: Parameters<Events["append"]>[0],
+  rows: readonly (typeof events.$inferInsert)[],
+): Promise<ReadonlySet<string>> {
+  const added = new Set<string>();
+  for (let from = 0; from < rows.length; from += ROWS_PER_STATEMENT) {
+    const inserted = await inside(tx)
+      .insert(events)
+      .values(rows.slice(from, from + ROWS_PER_STATEMENT))
+      .onConflictDoNothing()
+      .returning({ id: events.id });
+    for (const { id } of inserted) added.add(id);
+  }
+  return added;
+}
+
+function rowOf(event: NewEvent) {
+  return {
+    id: event.id,
+    name: event.name,
+    accountId: event.accountId,
+    contactId: event.contactId ?? null,
+    contractId: event.contractId ?? null,
+    runId: event.runId ?? null,
+    at: event.at,
+    payload: { ...event.payload },
+    changed: [...(event.changed ?? [])],
+    source: event.source,
+  };
+}
+
+function runEventOf(row: typeof events.$inferSelect): RunEvent {
+  return {
+    id: row.id,
+    name: row.name,
+    at: row.at,
+    payload: row.payload as Record<string, FactValue>,
+    ...(row.changed.length === 0 ? {} : { changed: row.changed }),
+  };
+}
+
+function definedNames(names: UnmatchedEvent["names"]): Record<string, string> {
+  return Object.fromEntries(Object.entries(names).filter(([, id]) => id !== undefined)) as Record<string, string>;
+}

@@ -1,0 +1,190 @@
+import { and, asc, desc, eq, gt, inArray, isNull, ne, sql } from "drizzle-orm";
+import type { TimelineEntry } from "../../engine/timeline.js";
+import type { FactValue } from "../../expression/expression.js";
+import { RUNS_PAGE_MAX, type RunRow, type Runs } from "../../ports/runs.js";
+import { postgresEvents } from "./events.js";
+import { inside } from "./database.js";
+import { holds, runs, timeline } from "./schema.js";
+
+/** Runs, their projection and their timeline. */
+export const postgresRuns: Runs = {
+  async get(tx, id) {
+    const [row] = await inside(tx).select().from(runs).where(eq(runs.id, id));
+    return row && runOf(row);
+  },
+
+  async live(tx, accountId) {
+    const rows = await inside(tx)
+      .select()
+      .from(runs)
+      .where(and(eq(runs.accountId, accountId), ne(runs.status, "ended")))
+      .orderBy(asc(runs.startedAt), asc(runs.id));
+    return rows.map(runOf);
+  },
+
+  async ofSubject(tx, playbook, { accountId, contactId }) {
+    const rows = await inside(tx)
+      .select()
+      .from(runs)
+      .where(
+        and(
+          eq(runs.playbook, playbook),
+          eq(runs.accountId, accountId),
+          contactId === undefined ? isNull(runs.contactId) : eq(runs.contactId, contactId),
+        ),
+      )
+      .orderBy(asc(runs.startedAt), asc(runs.ordinal));
+    return rows.map(runOf);
+  },
+
+  async insert(tx, run) {
+    const rows = await inside(tx)
+      .insert(runs)
+      .values({
+        id: run.id,
+        playbook: run.playbook,
+        hash: run.hash,
+        subject: run.subject,
+        accountId: run.accountId,
+        contactId: run.contactId ?? null,
+        contractId: run.contractId ?? null,
+        key: run.key,
+        ordinal: run.ordinal,
+        inputs: { ...run.inputs },
+        status: run.status,
+        outcome: run.outcome ?? null,
+        position: [...run.position],
+        startedAt: run.startedAt,
+        endedAt: run.endedAt ?? null,
+        enrolledBy: run.enrolledBy ?? null,
+        parentRun: run.parent?.run ?? null,
+        parentKey: run.parent?.key ?? null,
+        parked: run.parked ?? null,
+        priority: run.priority,
+        releasedAt: run.releasedAt ?? null,
+      })
+      .onConflictDoNothing()
+      .returning({ id: runs.id });
+    return rows.length === 1;
+  },
+
+  async record(tx, runId, { status, position, entries, confirm }) {
+    if (entries.length > 0) {
+      await inside(tx)
+        .insert(timeline)
+        .values(
+          entries.map((entry) => ({
+            runId,
+            seq: entry.seq,
+            at: entry.at,
+            kind: entry.kind,
+            step: entry.step ?? null,
+            key: entry.key ?? null,
+            detail: entry.detail === undefined ? null : { ...entry.detail },
+            facts: entry.facts === undefined ? null : { ...entry.facts },
+          })),
+        )
+        .onConflictDoNothing();
+    }
+    await postgresEvents.confirm(tx, runId, confirm);
+    // A repeated or belated call must not bring back a run that has ended: its key may be another's by now.
+    await inside(tx)
+      .update(runs)
+      .set({ status, position: [...position] })
+      .where(and(eq(runs.id, runId), ne(runs.status, "ended")));
+  },
+
+  async park(tx, runId, parked) {
+    await inside(tx)
+      .update(runs)
+      .set({ parked: parked ?? null })
+      .where(eq(runs.id, runId));
+  },
+
+  async end(tx, runId, outcome, at) {
+    await inside(tx)
+      .update(runs)
+      .set({ status: "ended", outcome, endedAt: at, parked: null })
+      .where(and(eq(runs.id, runId), isNull(runs.endedAt)));
+  },
+
+  async released(tx, runId, at) {
+    await inside(tx).update(runs).set({ releasedAt: at }).where(eq(runs.id, runId));
+  },
+
+  async holds(tx, accountId, playbook) {
+    const rows = await inside(tx)
+      .select({ holderRun: holds.holderRun, holderPlaybook: holds.holderPlaybook })
+      .from(holds)
+      .where(and(eq(holds.accountId, accountId), eq(holds.playbook, playbook)))
+      .orderBy(asc(holds.since), asc(holds.holderRun));
+    const byName = new Map<string, { name: string; holderPlaybook: string }>();
+    for (const { holderRun, holderPlaybook } of rows) {
+      const name = holderRun === "" ? "operator" : `playbook:${holderPlaybook}`;
+      if (!byName.has(name)) byName.set(name, { name, holderPlaybook });
+    }
+    return [...byName.values()];
+  },
+
+  async list(tx, { playbook, accountId, status, outcome, after, limit = 50 }) {
+    const rows = await inside(tx)
+      .select()
+      .from(runs)
+      .where(
+        and(
+          playbook === undefined ? undefined : eq(runs.playbook, playbook),
+          accountId === undefined ? undefined : eq(runs.accountId, accountId),
+          status === undefined ? undefined : inArray(runs.status, [...status]),
+          outcome === undefined ? undefined : eq(runs.outcome, outcome),
+          after === undefined
+            ? undefined
+            : sql`(${runs.startedAt}, ${runs.id}) < (select a.started_at, a.id from runs a where a.id = ${after})`,
+        ),
+      )
+      .orderBy(desc(runs.startedAt), desc(runs.id))
+      .limit(Math.min(Math.max(1, limit), RUNS_PAGE_MAX));
+    return rows.map(runOf);
+  },
+
+  async timeline(tx, runId, afterSeq = 0) {
+    const rows = await inside(tx)
+      .select()
+      .from(timeline)
+      .where(and(eq(timeline.runId, runId), gt(timeline.seq, afterSeq)))
+      .orderBy(asc(timeline.seq));
+    return rows.map((row) => ({
+      seq: row.seq,
+      at: row.at,
+      kind: row.kind as TimelineEntry["kind"],
+      ...(row.step === null ? {} : { step: row.step }),
+      ...(row.key === null ? {} : { key: row.key }),
+      ...(row.detail === null ? {} : { detail: row.detail as Record<string, FactValue> }),
+      ...(row.facts === null ? {} : { facts: row.facts as Record<string, FactValue> }),
+    }));
+  },
+};
+
+function runOf(row: typeof runs.$inferSelect): RunRow {
+  return {
+    id: row.id,
+    playbook: row.playbook,
+    hash: row.hash,
+    subject: row.subject,
+    accountId: row.accountId,
+    key: row.key,
+    ordinal: row.ordinal,
+    inputs: row.inputs as Record<string, FactValue>,
+    status: row.status,
+    position: row.position,
+    startedAt: row.startedAt,
+    priority: row.priority,
+    ...(row.contactId === null ? {} : { contactId: row.contactId }),
+    ...(row.contractId === null ? {} : { contractId: row.contractId }),
+    ...(row.outcome === null ? {} : { outcome: row.outcome }),
+    ...(row.endedAt === null ? {} : { endedAt: row.endedAt }),
+    ...(row.enrolledBy === null ? {} : { enrolledBy: row.enrolledBy }),
+    ...(row.parentRun === null ? {} : { parent: { run: row.parentRun, key: row.parentKey ?? "" } }),
+    ...(row.parked === null ? {} : { parked: row.parked }),
+    ...(row.releasedAt === null ? {} : { releasedAt: row.releasedAt }),
+  };
+}
