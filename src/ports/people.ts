@@ -1,0 +1,36 @@
+import type { AccountTeam, Colleague, ContactPerson, Directory } from "../customers/people.js";
+import type { Tx } from "./transactions.js";
+
+/** An account as far as one must know it to reach its people. */
+export interface AccountCard extends AccountTeam {
+  readonly id: string;
+  readonly name: string;
+  readonly timezone: string;
+  readonly locale: string;
+  /** As imported; whose calendar holds then: docs/language-files.md, calendars.yaml. */
+  readonly calendar: string | null;
+  readonly country: string | null;
+  readonly isTest: boolean;
+}
+
+export interface ContactCard extends ContactPerson {
+  readonly accountId: string;
+  readonly name: string;
+  /** Never in logs, events, timelines or histories. */
+  readonly email: string | null;
+  readonly locale: string | null;
+  readonly timezone: string | null;
+}
+
+/** Who there is. Current values, not as of an instant: a mail goes to today's champion. */
+export interface People {
+  account(tx: Tx, id: string): Promise<AccountCard | undefined>;
+  /** All contacts of the account, those who left too. */
+  contacts(tx: Tx, accountId: string): Promise<ContactCard[]>;
+  /** Everyone of ours, and every absence. A company's CS team: hundreds of rows at most. */
+  directory(tx: Tx): Promise<Directory>;
+  /** The colleague with this Slack user id, else with this e-mail address (any case). */
+  colleagueBy(tx: Tx, by: { slackUserId: string } | { email: string }): Promise<Colleague | undefined>;
+  /** Remembers the Slack user that an address was found to be. */
+  keepSlackUser(tx: Tx, userId: string, slackUserId: string): Promise<void>;
+}
