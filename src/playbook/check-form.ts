@@ -25,8 +25,7 @@ export function parsedText<T>(code: string, parse: (text: string) => T | undefin
   return z.unknown().transform((value, context): T => {
     const parsed = typeof value === "string" ? parse(value) : undefined;
     if (parsed !== undefined) return parsed;
-    const shown = typeof value === "object" ? "This" : JSON.stringify(value);
-    refuse(context, { code, message: `${shown} is not ${what}.`, hint });
+    refuse(context, value === undefined ? MISSING : { code, message: `${shown(value as YamlValue)} is not ${what}.`, hint });
     return z.NEVER;
   });
 }
@@ -40,6 +39,9 @@ export function byForm<A extends z.ZodType, B extends z.ZodType>(isFirst: (value
     return z.NEVER;
   });
 }
+
+/** What is compulsory isn't there; the message is completed with its name. */
+export const MISSING: Problem = { code: "WP102", message: "This is missing." };
 
 /** A check of a whole object that came out well in itself. */
 export function refuse(
@@ -63,11 +65,14 @@ function formIssues(issue: ZodIssue, schema: z.ZodType, root: YamlValue): FormIs
   switch (issue.code) {
     case "custom": {
       const problem = issue.params?.["problem"] as (Problem & { at?: "key" | "value" }) | undefined;
-      return [{ code: "WP103", message: issue.message, ...problem, path, at: problem?.at ?? "value" }];
+      // Written where the name wasn't known.
+      const message = (problem?.message ?? issue.message).replace(/^This(?= (is missing|has|must|can't)\b)/, quoted);
+      return [{ code: "WP103", ...problem, message, path, at: problem?.at ?? "value" }];
     }
     case "unrecognized_keys":
       return issue.keys.map((unknown) => {
-        const hint = suggestion(unknown, Object.keys(shapeAt(schema, path) ?? {}));
+        const isWord = valueAt(value ?? null, [unknown]) === null;
+        const hint = isWord ? IN_QUOTES : suggestion(unknown, Object.keys(shapeAt(schema, path) ?? {}));
         const where = key === undefined || typeof key === "number" ? "here" : `in "${key}"`;
         const message = `There is no key "${unknown}" ${where}.`;
         return { code: "WP101", message, path: [...path, unknown], at: "key", ...(hint === undefined ? {} : { hint }) };
@@ -99,6 +104,8 @@ function formIssues(issue: ZodIssue, schema: z.ZodType, root: YamlValue): FormIs
   }
 }
 
+const IN_QUOTES = "If it belongs to the text before it, put the whole text in quotation marks.";
+
 const NAMES: Readonly<Record<string, string>> = {
   string: "a text",
   number: "a number",
@@ -110,13 +117,13 @@ const NAMES: Readonly<Record<string, string>> = {
 };
 
 function nameOf(value: YamlValue): string {
-  if (Array.isArray(value)) return "a list";
-  if (typeof value === "object") return "a map";
+  if (value === null) return "empty";
+  if (typeof value === "object") return Array.isArray(value) ? "a list" : "a map";
   return typeof value === "string" ? `the text ${shown(value)}` : shown(value);
 }
 
 function shown(value: YamlValue | undefined): string {
-  if (typeof value === "object") return nameOf(value);
+  if (typeof value === "object") return value === null ? "Nothing" : nameOf(value).replace("a", "A");
   const text = JSON.stringify(value) ?? "nothing";
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }

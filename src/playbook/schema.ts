@@ -6,7 +6,7 @@ import * as z from "zod";
 import type { PersonRule } from "../engine/plan.js";
 import { type Duration, parseDuration } from "../values/duration.js";
 import { parseTimeRule } from "../values/time-rule.js";
-import { byForm, parsedText, refuse } from "./check-form.js";
+import { byForm, MISSING, parsedText, refuse } from "./check-form.js";
 
 // ── words ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -42,7 +42,7 @@ function durationThat(isFine: (duration: Duration) => boolean, wants: string) {
     const duration = typeof value === "string" ? parseDuration(value) : undefined;
     if (duration === undefined) {
       const shown = typeof value === "object" ? "This" : JSON.stringify(value);
-      refuse(context, { code: "WP106", message: `${shown} is not a duration.`, hint: DURATION_HINT });
+      refuse(context, value === undefined ? MISSING : { code: "WP106", message: `${shown} is not a duration.`, hint: DURATION_HINT });
       return z.NEVER;
     }
     if (!isFine(duration)) refuse(context, { code: "WP504", message: `${value} can't stand here.`, hint: wants });
