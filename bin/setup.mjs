@@ -1,7 +1,7 @@
 // npm run demo | test | build | check [-- ARGUMENTS]
 // Does all the set-up that the command needs on a fresh clone, then the command. Node built-ins only: it runs before
 // anything is installed. Progress goes to stderr, so that `--json` on stdout stays clean.
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   copyFileSync,
@@ -63,10 +63,10 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
   });
 }
 
-// npm killed with -9 leaves us an orphan: end in order then. (The child's watchdog does the same when we are killed.)
-const parent = process.ppid;
+// npm killed with -9 leaves us an orphan: end in order then. (When we are killed, the child's watchdog does the same.)
+const { isOrphan } = watchParents();
 setInterval(() => {
-  if (process.ppid !== parent && stopSignal === undefined) {
+  if (stopSignal === undefined && isOrphan()) {
     stopSignal = "SIGTERM";
     running?.kill("SIGTERM");
   }
@@ -267,6 +267,29 @@ function run(command, args, stdio = "inherit") {
       resolve(code ?? 128 + ({ SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGTERM: 15 }[signal] ?? 0));
     });
   });
+}
+
+/** npm starts us through a shell, which outlives it: then the shell's parent is looked at as well as ours. */
+function watchParents() {
+  const parent = process.ppid;
+  const { ppid: grandparent, args } = ps(parent);
+  const isShellOfNpm = /^\S*sh\b.* -c /.test(args) && args.includes("setup.mjs");
+  return { isOrphan: () => process.ppid !== parent || (isShellOfNpm && ps(parent).ppid !== grandparent) };
+}
+
+function ps(pid) {
+  if (process.platform === "linux") {
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+      const args = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+      return { ppid: Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]), args };
+    } catch {
+      return { ppid: undefined, args: "" };
+    }
+  }
+  const line = spawnSync("ps", ["-ww", "-o", "ppid=,args=", "-p", String(pid)], { encoding: "utf8" }).stdout ?? "";
+  const [, ppid, args] = /^\s*(\d+)\s+(.*)/.exec(line) ?? [];
+  return { ppid: ppid && Number(ppid), args: args ?? "" };
 }
 
 function mtime(file) {
