@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -48,6 +48,23 @@ describe("a stack leaves nothing behind", () => {
     expect(said()).toContain(`${signal}: stopping`);
     expect(said()).toContain("ended in order");
     await expectNothingLeft(up);
+  });
+
+  test("on SIGINT while it starts", async () => {
+    const child = spawn(process.execPath, ownerArguments("hold"), {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: noServers(),
+    });
+    started.push(child);
+    const said = collect(child);
+    const state = join(folder, "processes.json");
+    await until(() => existsSync(state) && readFileSync(state, "utf8").includes('"postgres"'));
+    const { owner, processes } = JSON.parse(readFileSync(state, "utf8")) as Up;
+    child.kill("SIGINT");
+    expect(await exitOf(child)).toBe(1);
+    expect(said()).toContain("stopped by SIGINT");
+    expect([owner, ...processes].filter(isAlive)).toEqual([]);
+    expect(existsSync(state)).toBe(false);
   });
 
   test("on a second SIGINT, when its work doesn't answer the first", async () => {
@@ -136,11 +153,9 @@ async function startOwner(
   through?: "launcher",
 ): Promise<{ process: ChildProcess; up: Up; said: () => string }> {
   const launcher = through ? [join("test", "local", "launcher.mjs")] : [];
-  // A server from outside would leave nothing to be left behind.
-  const { DATABASE_URL: _, TEMPORAL_ADDRESS: __, ...env } = process.env;
   const child = spawn(process.execPath, [...launcher, ...ownerArguments(mode)], {
     stdio: ["ignore", "pipe", "pipe"],
-    env,
+    env: noServers(),
   });
   started.push(child);
   const said = collect(child);
@@ -152,6 +167,12 @@ async function startOwner(
   const line = upLine();
   if (line === undefined) throw new Error(`the stack did not come up: ${said()}`);
   return { process: child, up: JSON.parse(line) as Up, said };
+}
+
+/** A server from outside would leave nothing to be left behind. */
+function noServers(): NodeJS.ProcessEnv {
+  const { DATABASE_URL: _, TEMPORAL_ADDRESS: __, ...environment } = process.env;
+  return environment;
 }
 
 function collect(child: ChildProcess): () => string {
