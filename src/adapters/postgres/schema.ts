@@ -533,8 +533,13 @@ export const health = pgTable("health", {
   inputs: jsonb().$type<unknown>().notNull(),
   modelHash: text("model_hash").notNull(),
   profile: text().notNull(),
-  /** Scheduled daily evaluations in a row outside the current band. */
+  /** The band that the hysteresis holds the account in; null: never known under this model. `modelStatus` is it, or `unknown`. */
+  band: text(),
+  /** Scheduled daily evaluations in a row outside `band`. */
   outside: integer().notNull().default(0),
+  /** The last scheduled evaluation that wrote this row: it counts once. */
+  dailyAt: instant("daily_at"),
+  /** Since when all of this has been so: what doesn't change is not written again. */
   at: instant().notNull(),
 });
 
@@ -563,6 +568,35 @@ export const segmentMembers = pgTable(
   "segment_members",
   { segment: text().notNull(), accountId: text("account_id").notNull(), since: instant().notNull() },
   (table) => [primaryKey({ columns: [table.segment, table.accountId] })],
+);
+
+/** The definition under which a segment's members are established; entering or leaving before that enrols nobody. */
+export const segmentStates = pgTable("segment_states", {
+  segment: text().primaryKey(),
+  /** SHA-256 of its expression. */
+  hash: text().notNull(),
+  at: instant().notNull(),
+});
+
+/** How far the daily sweep has got: the instant under way, and the last account done (null: all). */
+export const sweeps = pgTable("sweeps", {
+  sweep: text().primaryKey(),
+  at: instant().notNull(),
+  afterAccount: text("after_account"),
+});
+
+/** Values of time-dependent facts that live runs listen to, as of the last sweep. */
+export const sweptFacts = pgTable(
+  "swept_facts",
+  {
+    accountId: text("account_id").notNull(),
+    /** '' for a fact of the account. */
+    contactId: text("contact_id").notNull().default(""),
+    path: text().notNull(),
+    /** null: absent. */
+    value: jsonb().$type<unknown>(),
+  },
+  (table) => [primaryKey({ columns: [table.accountId, table.contactId, table.path] })],
 );
 
 // ── access ───────────────────────────────────────────────────────────────────────────────────────────────────────────

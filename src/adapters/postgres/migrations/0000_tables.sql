@@ -146,7 +146,9 @@ CREATE TABLE "health" (
 	"inputs" jsonb NOT NULL,
 	"model_hash" text NOT NULL,
 	"profile" text NOT NULL,
+	"band" text,
 	"outside" integer DEFAULT 0 NOT NULL,
+	"daily_at" timestamp (3) with time zone,
 	"at" timestamp (3) with time zone NOT NULL
 );
 --> statement-breakpoint
@@ -263,6 +265,12 @@ CREATE TABLE "segment_members" (
 	CONSTRAINT "segment_members_segment_account_id_pk" PRIMARY KEY("segment","account_id")
 );
 --> statement-breakpoint
+CREATE TABLE "segment_states" (
+	"segment" text PRIMARY KEY NOT NULL,
+	"hash" text NOT NULL,
+	"at" timestamp (3) with time zone NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "slack_requests" (
 	"id" text PRIMARY KEY NOT NULL,
 	"received_at" timestamp (3) with time zone NOT NULL,
@@ -288,6 +296,20 @@ CREATE TABLE "survey_answers" (
 	"score" double precision NOT NULL,
 	"comment" text,
 	"at" timestamp (3) with time zone NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "sweeps" (
+	"sweep" text PRIMARY KEY NOT NULL,
+	"at" timestamp (3) with time zone NOT NULL,
+	"after_account" text
+);
+--> statement-breakpoint
+CREATE TABLE "swept_facts" (
+	"account_id" text NOT NULL,
+	"contact_id" text DEFAULT '' NOT NULL,
+	"path" text NOT NULL,
+	"value" jsonb,
+	CONSTRAINT "swept_facts_account_id_contact_id_path_pk" PRIMARY KEY("account_id","contact_id","path")
 );
 --> statement-breakpoint
 CREATE TABLE "switches" (
