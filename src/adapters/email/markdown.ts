@@ -1,4 +1,4 @@
-import MarkdownIt from "markdown-it";
+import MarkdownIt, { type Token } from "markdown-it";
 
 /**
  * The text so that Markdown shows it exactly as it is, on one line, without spaces around: every ASCII punctuation character gets a backslash
@@ -55,20 +55,21 @@ const BUTTON =
   "display:inline-block;padding:12px 22px;border-radius:6px;background:#0b6bcb;color:#ffffff;font-weight:600;text-decoration:none";
 
 MARKDOWN.core.ruler.push("waypost_styles", ({ tokens }) => {
-  for (const token of tokens) {
-    const style = STYLES[token.type];
-    if (style !== undefined) token.attrSet("style", style);
-    const inline = token.children ?? [];
-    const links = inline.filter((child) => child.type === "link_open");
-    const isButton =
-      links.length === 1 &&
-      inline[0]?.type === "link_open" &&
-      inline.at(-1)?.type === "link_close" &&
-      tokens[tokens.indexOf(token) - 1]?.type === "paragraph_open" &&
-      token.level === 1;
-    for (const child of inline) {
-      const inlineStyle = child.type === "link_open" && isButton ? BUTTON : STYLES[child.type];
-      if (inlineStyle !== undefined) child.attrSet("style", inlineStyle);
+  tokens.forEach((token, index) => {
+    const isParagraph = tokens[index - 1]?.type === "paragraph_open" && token.level === 1;
+    const button = isParagraph ? onlyLink(token.children ?? []) : undefined;
+    for (const part of [token, ...(token.children ?? [])]) {
+      const style = part === button ? BUTTON : STYLES[part.type];
+      if (style !== undefined) part.attrSet("style", style);
     }
-  }
+  });
 });
+
+/** The link, if nothing else (but emphasis around it) is in the paragraph. */
+function onlyLink(inline: readonly Token[]): Token | undefined {
+  const solid = inline.filter(
+    ({ type, content }) => !(type === "text" && content === "") && !/^(strong|em)_/.test(type),
+  );
+  const links = solid.filter((token) => token.type === "link_open");
+  return links.length === 1 && solid.at(-1)?.type === "link_close" && solid[0] === links[0] ? solid[0] : undefined;
+}

@@ -41,6 +41,12 @@ export function onlyToAllows(
     : { kind: "skip", reason: "only_to" };
 }
 
+/** A restriction as the list that the delivery settings take (`emailOnlyTo`); undefined where everybody may be written to. */
+export function onlyToList(onlyTo: OnlyTo | undefined): readonly string[] | undefined {
+  if (onlyTo?.kind !== "restrict") return undefined;
+  return [...onlyTo.addresses, ...onlyTo.domains.map((domain) => `@${domain}`)];
+}
+
 function invalid(part: string): Error {
   return new Error(
     `EMAIL_ONLY_TO: "${part}" is neither an address nor @domain. Write qa@example.com, @example.com, a list of these separated by commas, or redirect:qa@example.com`,

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { onlyToAllows, parseOnlyTo } from "../../../src/adapters/email/only-to.js";
+import { onlyToAllows, onlyToList, parseOnlyTo } from "../../../src/adapters/email/only-to.js";
 
 test.each([
   [undefined, "a@x.example", { kind: "send", to: "a@x.example" }],
@@ -24,4 +24,10 @@ test.each([
   "true",
 ])("EMAIL_ONLY_TO=%s is refused", (setting) => {
   expect(() => parseOnlyTo(setting)).toThrow(/^EMAIL_ONLY_TO: ".*" is neither an address nor @domain\./);
+});
+
+test("as the list of the delivery settings", () => {
+  expect(onlyToList(parseOnlyTo("A@x.example, @Y.example"))).toEqual(["a@x.example", "@y.example"]);
+  expect(onlyToList(parseOnlyTo("redirect:a@x.example"))).toBe(undefined);
+  expect(onlyToList(undefined)).toBe(undefined);
 });
