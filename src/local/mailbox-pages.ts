@@ -104,7 +104,7 @@ function summary(stats: MailboxStats): string {
 
 function listRow(message: MailboxMessage): string {
   const again = message.arrival > 1 ? ` <span class="again">again</span>` : "";
-  return `<tr><td>${message.number}</td><td>${escapeHtml(message.toHeader)}</td><td><a href="/mail/${message.number}">${escapeHtml(message.subject === "" ? "(no subject)" : message.subject)}</a>${again}</td><td>${escapeHtml(message.fromHeader)}</td><td>${escapeHtml(message.locale ?? "-")}</td><td>${escapeHtml(message.template ?? "-")}</td><td class="date">${dateText(message.date)}</td></tr>`;
+  return `<tr><td>${message.number}</td><td>${escapeHtml(message.toHeader)}</td><td><a href="/mail/${message.number}">${escapeHtml(message.subject === "" ? "(no subject)" : message.subject)}</a>${again}</td><td>${escapeHtml(message.fromHeader.replace(/ <[^>]*>$/, ""))}</td><td>${escapeHtml(message.locale ?? "-")}</td><td>${escapeHtml(message.template ?? "-")}</td><td class="date">${dateText(message.date)}</td></tr>`;
 }
 
 function select(name: string, values: readonly string[], chosen: string): string {
@@ -137,7 +137,7 @@ select, input, button { font: inherit; padding: 4px 8px; border: 1px solid #b9c2
 button { background: var(--accent); border-color: var(--accent); color: #fff; cursor: pointer; }
 table { border-collapse: collapse; width: 100%; } th { text-align: left; font-weight: 600; color: var(--faint); font-size: 13px; }
 .list th, .list td { padding: 7px 10px 7px 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
-.date { white-space: nowrap; font-variant-numeric: tabular-nums; } .again { background: #fde2e1; color: #8f1d18; border-radius: 4px; padding: 0 6px; font-size: 12px; }
+.list th, .list td:first-child, .date { white-space: nowrap; } .date { font-variant-numeric: tabular-nums; } .again { background: #fde2e1; color: #8f1d18; border-radius: 4px; padding: 0 6px; font-size: 12px; }
 .headers th { width: 110px; padding: 3px 0; vertical-align: top; } .headers td { padding: 3px 0; overflow-wrap: anywhere; }
 iframe { width: 100%; height: 640px; border: 1px solid var(--line); border-radius: 8px; background: #fff; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--soft); padding: 16px; border-radius: 8px; font: 13px/1.5 ui-monospace, monospace; }

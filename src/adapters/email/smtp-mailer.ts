@@ -237,9 +237,12 @@ function replyResult(stage: Stage, replyCode: number, response: string, phase: F
     permanent,
     suppress: stage === "recipient" && phase !== "on_wire" && (enhanced === "5.1.1" || enhanced === "5.1.10"),
     // 5.7.x is policy: our reputation, authentication or rights, never the person's address.
-    ours: permanent && (stage === "login" || stage === "sender" || (enhanced?.startsWith("5.7.") ?? false)),
+    // So is a refusal before there was any envelope: the relay doesn't want us, whoever the mail is for.
+    ours: permanent && (OURS.has(where) || (enhanced?.startsWith("5.7.") ?? false)),
   });
 }
+
+const OURS: ReadonlySet<string> = new Set(["connection", "login", "sender"] satisfies Stage[]);
 
 type Stage = "connection" | "login" | "sender" | "recipient" | "data";
 

@@ -1,4 +1,5 @@
-import { createServer, type Socket } from "node:net";
+import { createServer, Socket } from "node:net";
+import { SMTPServer } from "smtp-server";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { parseOnlyTo } from "../../../src/adapters/email/only-to.js";
 import { createSmtpMailer } from "../../../src/adapters/email/smtp-mailer.js";
@@ -255,6 +256,57 @@ describe("against the mailbox", () => {
   });
 });
 
+describe("with TLS", () => {
+  /** The library brings a certificate of its own, which nobody has reason to trust. */
+  async function tlsServer(secure: boolean) {
+    let taken = 0;
+    const server = new SMTPServer({
+      secure,
+      authOptional: true,
+      logger: false,
+      onData(stream, _session, done) {
+        stream.resume();
+        stream.on("end", () => {
+          taken += 1;
+          done();
+        });
+      },
+    });
+    server.on("error", () => {});
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
+    const { port } = server.server.address() as { port: number };
+    return { port, taken: () => taken, stop: () => new Promise<void>((resolve) => server.close(() => resolve())) };
+  }
+  const send = (url: string) =>
+    createSmtpMailer({ url, replyTimeoutMs: 1_000, setupTimeoutMs: 2_000 }).send(MESSAGE, yes);
+
+  test.each([
+    ["smtps", true, "", "refused"],
+    ["smtp", false, "?tls=required", "refused"],
+    ["smtp", false, "", "refused"],
+    ["smtp", false, "?tls=never", "accepted"],
+  ])("%s (secure %s) with %s: a certificate that can't be trusted", async (scheme, secure, query, kind) => {
+    const server = await tlsServer(secure);
+    const result = await send(`${scheme}://127.0.0.1:${server.port}${query}`);
+    await server.stop();
+    expect({ kind: result.kind, taken: server.taken() }).toEqual({ kind, taken: kind === "accepted" ? 1 : 0 });
+    if (result.kind === "refused") expect(result).toMatchObject({ permanent: false, suppress: false });
+  });
+
+  test("a server that offers no TLS where it is required", async () => {
+    const mailbox = await startMailbox();
+    expect(await send(`${mailbox.smtpUrl}?tls=required`)).toEqual({
+      kind: "refused",
+      permanent: true,
+      suppress: false,
+      ours: true,
+      reason: "500 at connection",
+    });
+    expect(mailbox.stats().messages).toBe(0);
+    await mailbox.stop();
+  });
+});
+
 describe("on the wire", () => {
   /** A server that answers from a script and writes down what it sees. */
   async function scripted(answer: (line: string, socket: Socket) => string | undefined, log: string[]) {
@@ -299,6 +351,29 @@ describe("on the wire", () => {
     expect(result).toEqual({ kind: "accepted" });
     await server.stop();
     expect(log).toEqual(["EHLO", "MAIL", "RCPT", "DATA", "row", "body", ".", "QUIT"]);
+  });
+
+  test("no turn of the event loop between the fence's yes and the first byte", async () => {
+    const server = await scripted(polite, []);
+    const order: string[] = [];
+    const write = Socket.prototype.write;
+    Socket.prototype.write = function (this: Socket, chunk: unknown, ...rest: unknown[]) {
+      if (Buffer.isBuffer(chunk) && chunk.toString().startsWith("Subject: x")) order.push("first byte");
+      return (write as (...all: unknown[]) => boolean).call(this, chunk, ...rest);
+    } as typeof write;
+    try {
+      await createSmtpMailer({ url: server.url, replyTimeoutMs: 1_000 }).send(message, async () => {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        setImmediate(() => order.push("next turn"));
+        process.nextTick(() => order.push("next tick"));
+        order.push("last look");
+        return true;
+      });
+    } finally {
+      Socket.prototype.write = write;
+      await server.stop();
+    }
+    expect(order).toEqual(["last look", "first byte", "next tick", "next turn"]);
   });
 
   test("the server's own Message-ID is handed on", async () => {
@@ -361,6 +436,19 @@ describe("on the wire", () => {
     ).toMatchObject({ kind: "refused", permanent: false, reason: "connection: timed out" });
     expect(Date.now() - began).toBeLessThan(2_000);
     await server.stop();
+  });
+
+  test("a greeting that refuses us is our own fault", async () => {
+    const server = createServer((socket) => {
+      socket.on("error", () => {});
+      socket.end("554 5.5.0 Your address is blocked\r\n");
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as { port: number };
+    expect(
+      await createSmtpMailer({ url: `smtp://127.0.0.1:${port}`, replyTimeoutMs: 1_000 }).send(message, yes),
+    ).toEqual({ kind: "refused", permanent: true, suppress: false, ours: true, reason: "554 5.5.0 at connection" });
+    await new Promise((resolve) => server.close(resolve));
   });
 
   test("nobody listens", async () => {
