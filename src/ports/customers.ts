@@ -56,7 +56,8 @@ export interface SampleRow {
 export interface TicketRow {
   readonly id: string;
   readonly accountId: string;
-  readonly openedAt: Instant;
+  /** Compulsory for a ticket that is new. */
+  readonly openedAt?: Instant | undefined;
   readonly closedAt?: Instant | null | undefined;
   readonly priority?: string | null | undefined;
   readonly satisfaction?: number | null | undefined;

@@ -34,6 +34,15 @@ export interface UnmatchedEvent {
   readonly names: Readonly<Partial<Record<"account" | "contact" | "contract", string>>>;
 }
 
+/** Events that only the dispatcher reads; no run is ever told of them. */
+export const INTERNAL_EVENTS = {
+  /** A run was enrolled: its workflow is to be started. `{ holds }`, for the run. */
+  enrolled: "run.enrolled",
+  /** A `before` or `every` trigger fell due for the account. `{ playbook, trigger }`: its index in `enroll.when`. */
+  due: "enrol.due",
+} as const;
+
+/** An event as it is kept. */
 export interface StoredEvent extends RunEvent {
   readonly seq: number;
   readonly accountId: string;
@@ -86,6 +95,8 @@ export interface Events {
   accountsPending(tx: Tx, now: Instant, limit: number): Promise<readonly string[]>;
   /** The account's pending events up to `now`, by (at, seq). */
   pending(tx: Tx, accountId: string, now: Instant, limit: number): Promise<readonly StoredEvent[]>;
+  /** The latest instant of what was dispatched for the account; undefined if nothing was. */
+  latestDispatched(tx: Tx, accountId: string): Promise<Instant | undefined>;
   markDispatched(tx: Tx, eventId: string): Promise<void>;
   /**
    * Does `work` while nobody else dispatches for the account; false, and nothing done, if somebody does. The lock goes

@@ -27,9 +27,11 @@ export type FactDate = { readonly date: string; readonly zone: string } | { read
 export interface FactStore extends FactReader {
   /**
    * The date behind a path as it was given; undefined if absent. A day means `policy.dates_at` in the account's zone
-   * where something is counted from it (`around`, `before`, `wait until`): see `instantOfFactDate`.
+   * where something is counted from it (`around`, `before`, `wait until`).
    */
   readDate(subject: FactSubject, path: string, asOf: Instant): Promise<FactDate | undefined>;
+  /** As `readDate`, for each subject in its place. */
+  readDates(subjects: readonly FactSubject[], path: string, asOf: Instant): Promise<readonly (FactDate | undefined)[]>;
   /** As `read`, for each subject in its place; one round trip per group of tables whatever their number. */
   readMany(
     subjects: readonly FactSubject[],

@@ -623,10 +623,19 @@ async function upsertTickets(
   const before = new Map(existing.map((row) => [row.id, row]));
   for (const row of rows) {
     const old = before.get(row.id);
+    const openedAt = row.openedAt ?? old?.openedAt;
+    if (openedAt === undefined) {
+      report.refuse(
+        "tickets",
+        batch.tickets?.indexOf(row) ?? -1,
+        `ticket "${row.id}" is new and needs the instant it was opened`,
+      );
+      continue;
+    }
     const after: typeof tickets.$inferSelect = {
       id: row.id,
       accountId: row.accountId,
-      openedAt: row.openedAt,
+      openedAt,
       closedAt: kept(row.closedAt, old?.closedAt, null),
       priority: kept(row.priority, old?.priority, null),
       satisfaction: kept(row.satisfaction, old?.satisfaction, null),

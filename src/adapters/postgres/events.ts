@@ -1,7 +1,13 @@
-import { and, asc, eq, gte, inArray, isNull, lte, ne, or, sql } from "drizzle-orm";
+import { and, asc, desc, eq, gte, inArray, isNull, lte, ne, or, sql } from "drizzle-orm";
 import type { RunEvent } from "../../engine/event.js";
 import type { FactValue } from "../../expression/expression.js";
-import type { Events, NewEvent, StoredEvent, UnmatchedEvent } from "../../ports/events.js";
+import {
+  type Events,
+  INTERNAL_EVENTS,
+  type NewEvent,
+  type StoredEvent,
+  type UnmatchedEvent,
+} from "../../ports/events.js";
 import { type Database, inside, instantParam, rowsOf, textArray } from "./database.js";
 import { events, runEvents } from "./schema.js";
 
@@ -10,9 +16,6 @@ const ROWS_PER_STATEMENT = 2_000;
 
 /** How many events a run is handed at once; it asks again. */
 const UNDELIVERED_MAX = 100;
-
-/** Appended so that the dispatcher starts the workflow of a new run; never the run's own event. */
-export const RUN_ENROLLED = "run.enrolled";
 
 /** Everything of `Events` that needs no connection of its own. */
 export const postgresEvents: Omit<Events, "whileDispatching"> = {
@@ -101,7 +104,7 @@ export const postgresEvents: Omit<Events, "whileDispatching"> = {
           gte(events.at, startedAt),
           lte(events.at, asOf),
           ne(events.status, "unmatched"),
-          ne(events.name, RUN_ENROLLED),
+          ne(events.name, INTERNAL_EVENTS.enrolled),
           enrolledBy === undefined ? undefined : ne(events.id, enrolledBy),
           or(eq(events.runId, runId), forSubject),
           sql`not exists (select 1 from run_events taken where taken.run_id = ${runId} and taken.event_id = ${events.id})`,
@@ -146,6 +149,16 @@ export const postgresEvents: Omit<Events, "whileDispatching"> = {
         ...(row.runId === null ? {} : { runId: row.runId }),
       }),
     );
+  },
+
+  async latestDispatched(tx, accountId) {
+    const [row] = await inside(tx)
+      .select({ at: events.at })
+      .from(events)
+      .where(and(eq(events.accountId, accountId), eq(events.status, "dispatched")))
+      .orderBy(desc(events.at))
+      .limit(1);
+    return row?.at;
   },
 
   async markDispatched(tx, eventId) {

@@ -24,7 +24,10 @@ export function postgresFacts(database: Database, playbooks: Playbooks): FactSto
       return { ...facts };
     },
     readMany: (subjects, paths, asOf) => run((tx) => readMany(tx, playbooks, subjects, paths, asOf)),
-    readDate: (subject, path, asOf) => run((tx) => readDate(tx, playbooks, subject, path, asOf)),
+    readDates: (subjects, path, asOf) => run((tx) => readDates(tx, playbooks, subjects, path, asOf)),
+    async readDate(subject, path, asOf) {
+      return (await this.readDates([subject], path, asOf))[0];
+    },
     within: (tx) => store((work) => work(tx)),
   });
   return store((work) => database.read(work));
@@ -109,27 +112,28 @@ async function readFields(request: Request, asked: Partial<Record<string, readon
   });
 }
 
-async function readDate(
+async function readDates(
   tx: Tx,
   playbooks: Playbooks,
-  subject: FactSubject,
+  subjects: readonly FactSubject[],
   path: string,
   asOf: Instant,
-): Promise<FactDate | undefined> {
+): Promise<readonly (FactDate | undefined)[]> {
   const [entity, name] = path.split(".") as [string, string | undefined];
   if (name === undefined || !isEntity(entity)) {
-    const [facts] = await readMany(tx, playbooks, [subject], [path], asOf);
-    const value = facts?.[path];
-    return typeof value === "number" ? { at: value } : undefined;
+    const facts = await readMany(tx, playbooks, subjects, [path], asOf);
+    return facts.map(({ [path]: value }) => (typeof value === "number" ? { at: value } : undefined));
   }
   const model = await playbooks.configuration<Model>(tx, "model");
-  const raw = await readRawFields(tx, model, [subject], asOf, { account: ["timezone"], [entity]: [name, "timezone"] });
-  const { fields, zone } = raw(subject);
-  const value = fields(entity, name);
-  if (typeof value !== "string") return undefined;
-  if (isCalendarDate(value)) return { date: value, zone };
-  const at = parseInstant(value);
-  return at === undefined ? undefined : { at };
+  const raw = await readRawFields(tx, model, subjects, asOf, { [entity]: [name] });
+  return subjects.map((subject) => {
+    const { fields, zone } = raw(subject);
+    const value = fields(entity, name);
+    if (typeof value !== "string") return undefined;
+    if (isCalendarDate(value)) return { date: value, zone };
+    const at = parseInstant(value);
+    return at === undefined ? undefined : { at };
+  });
 }
 
 /** A reader of raw values by subject: one query for all accounts, contacts and contracts, one for our people. */

@@ -235,7 +235,7 @@ export const events = pgTable(
   },
   (table) => [
     uniqueIndex("events_seq").on(table.seq),
-    index("events_pending").on(table.seq).where(sql`status = 'pending'`),
+    index("events_pending").on(table.accountId, table.at).where(sql`status = 'pending'`),
     index("events_unmatched").on(table.seq).where(sql`status = 'unmatched'`),
     index("events_account").on(table.accountId, table.at),
   ],
@@ -331,8 +331,18 @@ export const runs = pgTable(
     releasedAt: instant("released_at"),
   },
   (table) => [
-    uniqueIndex("runs_live_key").on(table.playbook, table.key).where(sql`status <> 'ended'`),
-    uniqueIndex("runs_ordinal").on(table.playbook, table.key, table.ordinal),
+    // A key is the subject's own: `key: event.kind` of two accounts are two keys.
+    uniqueIndex("runs_live_key")
+      .on(table.playbook, table.accountId, sql`coalesce(${table.contactId}, '')`, table.key)
+      .where(sql`status <> 'ended'`),
+    uniqueIndex("runs_ordinal").on(
+      table.playbook,
+      table.accountId,
+      sql`coalesce(${table.contactId}, '')`,
+      table.key,
+      table.ordinal,
+    ),
+    index("runs_list").on(table.startedAt, table.id),
     index("runs_account_live").on(table.accountId).where(sql`status <> 'ended'`),
   ],
 );
@@ -481,7 +491,9 @@ export const deliveries = pgTable(
   (table) => [
     index("deliveries_effect").on(table.runId, table.effectKey),
     index("deliveries_person").on(table.contactId, table.sentAt),
-    index("deliveries_open").on(table.status).where(sql`status in ('pending','claimed','wire','retry','unknown','held')`),
+    index("deliveries_open")
+      .on(table.status)
+      .where(sql`status in ('pending','claimed','wire','retry','unknown','held')`),
     uniqueIndex("deliveries_id").on(table.id),
   ],
 );

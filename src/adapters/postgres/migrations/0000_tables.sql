@@ -417,15 +417,16 @@ CREATE INDEX "deliveries_open" ON "deliveries" USING btree ("status") WHERE stat
 CREATE UNIQUE INDEX "deliveries_id" ON "deliveries" USING btree ("id");--> statement-breakpoint
 CREATE INDEX "due_open" ON "due" USING btree ("at") WHERE done_at is null;--> statement-breakpoint
 CREATE UNIQUE INDEX "events_seq" ON "events" USING btree ("seq");--> statement-breakpoint
-CREATE INDEX "events_pending" ON "events" USING btree ("seq") WHERE status = 'pending';--> statement-breakpoint
+CREATE INDEX "events_pending" ON "events" USING btree ("account_id","at") WHERE status = 'pending';--> statement-breakpoint
 CREATE INDEX "events_unmatched" ON "events" USING btree ("seq") WHERE status = 'unmatched';--> statement-breakpoint
 CREATE INDEX "events_account" ON "events" USING btree ("account_id","at");--> statement-breakpoint
 CREATE INDEX "field_changes_read" ON "field_changes" USING btree ("entity","entity_id","field","at","seq");--> statement-breakpoint
 CREATE INDEX "field_changes_account" ON "field_changes" USING btree ("account_id");--> statement-breakpoint
 CREATE UNIQUE INDEX "playbook_versions_number" ON "playbook_versions" USING btree ("playbook","number");--> statement-breakpoint
 CREATE UNIQUE INDEX "playbook_versions_current" ON "playbook_versions" USING btree ("playbook") WHERE is_current;--> statement-breakpoint
-CREATE UNIQUE INDEX "runs_live_key" ON "runs" USING btree ("playbook","key") WHERE status <> 'ended';--> statement-breakpoint
-CREATE UNIQUE INDEX "runs_ordinal" ON "runs" USING btree ("playbook","key","ordinal");--> statement-breakpoint
+CREATE UNIQUE INDEX "runs_live_key" ON "runs" USING btree ("playbook","account_id",coalesce("contact_id", ''),"key") WHERE status <> 'ended';--> statement-breakpoint
+CREATE UNIQUE INDEX "runs_ordinal" ON "runs" USING btree ("playbook","account_id",coalesce("contact_id", ''),"key","ordinal");--> statement-breakpoint
+CREATE INDEX "runs_list" ON "runs" USING btree ("started_at","id");--> statement-breakpoint
 CREATE INDEX "runs_account_live" ON "runs" USING btree ("account_id") WHERE status <> 'ended';--> statement-breakpoint
 CREATE INDEX "samples_read" ON "samples" USING btree ("account_id","sample","at");--> statement-breakpoint
 CREATE INDEX "survey_answers_account" ON "survey_answers" USING btree ("account_id","survey","at");--> statement-breakpoint

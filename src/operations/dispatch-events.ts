@@ -1,0 +1,200 @@
+import { type RunEvent, SYSTEM_EVENTS } from "../engine/event.js";
+import type { Listens, Plan, Trigger } from "../engine/plan.js";
+import { isTrue } from "../expression/evaluate.js";
+import { INTERNAL_EVENTS, type StoredEvent } from "../ports/events.js";
+import type { RunRow } from "../ports/runs.js";
+import type { DispatchPorts } from "../ports/store.js";
+import { StoreUnavailable, type Tx } from "../ports/transactions.js";
+import type { Instant } from "../values/instant.js";
+import { armBefore } from "./arm-triggers.js";
+import { enrolInto, lookupOf } from "./enrol.js";
+import { SEGMENT_EVENTS, updateSegments } from "./segments.js";
+
+/** Accounts that one batch looks at. */
+const ACCOUNTS_PER_BATCH = 64;
+
+/** Events that one account may have before the others get their turn. */
+const EVENTS_PER_ACCOUNT = 50;
+
+/**
+ * Hands pending events on: enrols, starts workflows, signals live runs that listen; how many were done, at most about
+ * `limit`. Any number of dispatchers may run at once: an account's events go in the order of (at, seq), one dispatcher at
+ * a time. A crash at any moment leaves events pending, and doing them again changes nothing. An account whose event fails
+ * is reported to `onFault` and waits; throws `StoreUnavailable`, and what failed where there is no `onFault`.
+ */
+export async function dispatchBatch(ports: DispatchPorts, limit: number): Promise<number> {
+  const { store, clock } = ports;
+  const now = clock.now();
+  const accounts = await store.read((tx) => store.events.accountsPending(tx, now, ACCOUNTS_PER_BATCH));
+  let done = 0;
+  for (const accountId of accounts) {
+    if (done >= limit) break;
+    try {
+      await store.events.whileDispatching(accountId, async () => {
+        for (let ofAccount = 0; ofAccount < EVENTS_PER_ACCOUNT && done < limit; ) {
+          // Read again each time: dispatching an event may append others, which have their place in the order.
+          const [event] = await store.read((tx) => store.events.pending(tx, accountId, now, 1));
+          if (event === undefined) return;
+          await dispatchEvent(ports, event);
+          ofAccount += 1;
+          done += 1;
+        }
+      });
+    } catch (error) {
+      if (error instanceof StoreUnavailable || ports.onFault === undefined) throw error;
+      ports.onFault(accountId, error);
+    }
+  }
+  return done;
+}
+
+async function dispatchEvent(ports: DispatchPorts, event: StoredEvent): Promise<void> {
+  const { store } = ports;
+  if (event.name === INTERNAL_EVENTS.enrolled) {
+    await startRun(ports, event);
+  } else {
+    const listeners = await store.transaction(async (tx) => {
+      await store.lockAccounts(tx, [event.accountId]);
+      if (event.runId === undefined) await reactTo(ports, tx, event);
+      return listenersOf(ports, tx, event);
+    });
+    // A run that is gone, or not yet started, finds the event with its next `perform`.
+    for (const run of listeners) await ports.workflows.signal(run.id, runEventOf(event));
+  }
+  await store.read((tx) => store.events.markDispatched(tx, event.id));
+}
+
+async function startRun(ports: DispatchPorts, event: StoredEvent): Promise<void> {
+  const { store, workflows, clockSetting } = ports;
+  const found = await store.read(async (tx) => {
+    const run = await store.runs.get(tx, event.runId as string);
+    const plan = run && (await store.playbooks.plan(tx, run.hash));
+    return run && plan && { run, plan };
+  });
+  if (found === undefined) throw new Error(`run ${event.runId} or its plan is not in the store`);
+  const { run, plan } = found;
+  if (run.status === "ended") return;
+  await workflows.start({
+    run: {
+      id: run.id,
+      playbook: run.playbook,
+      subject: run.subject,
+      subjectId: run.contactId ?? run.accountId,
+      accountId: run.accountId,
+      key: run.key,
+      startedAt: run.startedAt,
+    },
+    plan,
+    inputs: run.inputs,
+    holds: (event.payload.holds ?? []) as readonly string[],
+    clock: clockSetting,
+  });
+}
+
+/** What an event brings about before runs are told of it. Repeating it changes nothing. */
+async function reactTo({ store, clock }: DispatchPorts, tx: Tx, event: StoredEvent): Promise<void> {
+  const now = clock.now();
+  const plans = await store.playbooks.current(tx);
+  if (event.changed !== undefined && event.changed.length > 0) {
+    // A belated change must not put memberships and dates back to what they were.
+    const asOf = Math.max(event.at, (await store.events.latestDispatched(tx, event.accountId)) ?? event.at);
+    await updateSegments(store, tx, [event.accountId], asOf, event.id, now, { changed: event.changed });
+    await armBefore(store, tx, plans, [event.accountId], asOf, event.changed);
+  }
+  for (const plan of plans) await enrolByTrigger({ store, clock }, tx, plan, event, now);
+}
+
+async function enrolByTrigger(
+  { store }: Pick<DispatchPorts, "store" | "clock">,
+  tx: Tx,
+  plan: Plan,
+  event: StoredEvent,
+  now: Instant,
+): Promise<void> {
+  const candidates = plan.enroll.when.filter((trigger, index) => namesEvent(trigger, index, plan.playbook, event));
+  if (candidates.length === 0) return;
+  const { accountId, contractId, at } = event;
+  const contactIds =
+    plan.subject === "account"
+      ? [undefined]
+      : event.contactId !== undefined
+        ? [event.contactId]
+        : ((await store.customers.belongings(tx, [accountId])).get(accountId)?.contacts ?? []);
+  const runEvent = runEventOf(event);
+  for (const contactId of contactIds) {
+    const subject = {
+      accountId,
+      ...(contactId === undefined ? {} : { contactId }),
+      ...(contractId === undefined ? {} : { contractId }),
+    };
+    const wheres = candidates.map((trigger) => (trigger.kind === "event" ? trigger.where : undefined));
+    const lookup = await lookupOf(store, tx, subject, { at, event: runEvent, inputs: undefined }, wheres);
+    if (!wheres.some((where) => where === undefined || isTrue(where, lookup))) continue;
+    // A refusal is the ordinary case: most customers don't match a playbook's `if`.
+    await enrolInto(
+      store,
+      tx,
+      plan,
+      {
+        playbook: plan.playbook,
+        accountId,
+        contactId,
+        contractId,
+        at,
+        cause: event.id,
+        event: runEvent,
+        source: "trigger",
+      },
+      now,
+    );
+  }
+}
+
+/** Whether a trigger waits for such an event, its `where` aside. */
+function namesEvent(trigger: Trigger, index: number, playbook: string, event: StoredEvent): boolean {
+  const { name, payload } = event;
+  switch (trigger.kind) {
+    case "event":
+      return name === trigger.event;
+    case "enters":
+      return name === SEGMENT_EVENTS.entered && payload.segment === trigger.segment;
+    case "leaves":
+      return name === SEGMENT_EVENTS.left && payload.segment === trigger.segment;
+    case "health":
+      // A first status, a model change, an override or its expiry enrol nobody: language.md, "Health triggers".
+      return name === SYSTEM_EVENTS.healthChanged && payload.to === trigger.becomes && payload.cause === "data";
+    case "before":
+    case "every":
+      return name === INTERNAL_EVENTS.due && payload.playbook === playbook && payload.trigger === index;
+    case "manual":
+      return false;
+  }
+}
+
+/** Live runs that the event is for: the same rule as `Events.undelivered`. */
+async function listenersOf({ store }: DispatchPorts, tx: Tx, event: StoredEvent): Promise<RunRow[]> {
+  const listeners: RunRow[] = [];
+  for (const run of await store.runs.live(tx, event.accountId)) {
+    if (run.startedAt > event.at || run.enrolledBy === event.id) continue;
+    if (event.runId !== undefined) {
+      if (event.runId === run.id) listeners.push(run);
+      continue;
+    }
+    if (isOther(run.contactId, event.contactId) || isOther(run.contractId, event.contractId)) continue;
+    const plan = await store.playbooks.plan(tx, run.hash);
+    if (plan !== undefined && isListenedTo(plan.listens, event)) listeners.push(run);
+  }
+  return listeners;
+}
+
+function isOther(ofRun: string | undefined, ofEvent: string | undefined): boolean {
+  return ofRun !== undefined && ofEvent !== undefined && ofRun !== ofEvent;
+}
+
+function isListenedTo(listens: Listens, event: RunEvent): boolean {
+  return listens.events.includes(event.name) || (event.changed ?? []).some((path) => listens.facts.includes(path));
+}
+
+function runEventOf({ id, name, at, payload, changed }: StoredEvent): RunEvent {
+  return { id, name, at, payload, ...(changed === undefined ? {} : { changed }) };
+}

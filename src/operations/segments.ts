@@ -1,0 +1,85 @@
+import type { Segments } from "../customers/model.js";
+import { isTrue } from "../expression/evaluate.js";
+import { references } from "../expression/references.js";
+import type { NewEvent } from "../ports/events.js";
+import type { Ports, Store } from "../ports/store.js";
+import type { Tx } from "../ports/transactions.js";
+import type { Instant } from "../values/instant.js";
+
+/** Names of the events that entering and leaving append; payload `{ segment }`. */
+export const SEGMENT_EVENTS = { entered: "segment.entered", left: "segment.left" } as const;
+
+/** Accounts that one transaction of the sweep looks at. */
+const ACCOUNTS_PER_TRANSACTION = 200;
+
+/**
+ * Looks at every segment for every account, for those that depend on the time alone; how many memberships changed. Each
+ * change appends `segment.entered` or `segment.left`. Part of the daily sweep; may be repeated.
+ */
+export async function sweepSegments(ports: Ports, at: Instant): Promise<number> {
+  const { store } = ports;
+  const accounts = await store.read((tx) => store.customers.accounts(tx));
+  let changes = 0;
+  for (let from = 0; from < accounts.length; from += ACCOUNTS_PER_TRANSACTION) {
+    const ids = accounts.slice(from, from + ACCOUNTS_PER_TRANSACTION).map((account) => account.id);
+    changes += await store.transaction(async (tx) => {
+      await store.lockAccounts(tx, ids);
+      return updateSegments(store, tx, ids, at, `sweep/${at}`, ports.clock.now());
+    });
+  }
+  return changes;
+}
+
+/**
+ * Brings the accounts' memberships up to date as of the instant; how many changed. `changed`: only segments that mention
+ * one of these facts. `silent`: who is in it is simply in it. The caller holds the accounts' locks; `cause` makes a
+ * repetition append nothing twice.
+ */
+export async function updateSegments(
+  store: Store,
+  tx: Tx,
+  accountIds: readonly string[],
+  at: Instant,
+  cause: string,
+  now: Instant,
+  options: { changed?: readonly string[]; only?: readonly string[]; silent?: boolean } = {},
+): Promise<number> {
+  const all = (await store.playbooks.configuration<Segments>(tx, "segments")) ?? {};
+  const concerned = Object.entries(all).flatMap(([name, segment]) => {
+    const facts = references(segment.if);
+    const isAsked = options.only === undefined || options.only.includes(name);
+    const isTouched = options.changed === undefined || facts.some((path) => options.changed?.includes(path));
+    return isAsked && isTouched ? [{ name, if: segment.if, facts }] : [];
+  });
+  if (concerned.length === 0 || accountIds.length === 0) return 0;
+  const paths = [...new Set(concerned.flatMap((segment) => segment.facts))];
+  const facts = await store.facts.within(tx).readMany(
+    accountIds.map((accountId) => ({ accountId })),
+    paths,
+    at,
+  );
+  const members = await store.customers.segmentMembers(tx, accountIds);
+  const events: NewEvent[] = [];
+  let changes = 0;
+  for (const [index, accountId] of accountIds.entries()) {
+    const lookup = (path: string) => (path === "now" ? at : facts[index]?.[path]);
+    for (const segment of concerned) {
+      const isMember = isTrue(segment.if, lookup);
+      if (isMember === (members.get(segment.name)?.has(accountId) ?? false)) continue;
+      changes += 1;
+      await store.customers.setSegmentMember(tx, segment.name, accountId, isMember, at);
+      const name = isMember ? SEGMENT_EVENTS.entered : SEGMENT_EVENTS.left;
+      events.push({
+        id: `${name}/${segment.name}/${accountId}/${cause}`,
+        name,
+        at,
+        accountId,
+        payload: { segment: segment.name },
+        changed: [`segment.${segment.name}`],
+        source: "segments",
+      });
+    }
+  }
+  if (!options.silent) await store.events.append(tx, events, now);
+  return changes;
+}

@@ -1,0 +1,128 @@
+import { randomUUID } from "node:crypto";
+import type { Model } from "../customers/model.js";
+import { SYSTEM_EVENTS } from "../engine/event.js";
+import type {
+  AbsenceRow,
+  AccountChange,
+  CustomerBatch,
+  CustomerKind,
+  EntityRow,
+  UpsertReport,
+} from "../ports/customers.js";
+import type { DueItem } from "../ports/due.js";
+import type { Ports, Store } from "../ports/store.js";
+import type { Tx } from "../ports/transactions.js";
+import type { Instant } from "../values/instant.js";
+import { matchEvents } from "./append-events.js";
+import { changedFacts } from "./changed-facts.js";
+import { fieldProblem } from "./field-problem.js";
+
+export interface UpsertOptions {
+  /** Since when it is so (domain time), for rows that don't say; default: now. */
+  readonly at?: Instant | undefined;
+  /** `import`, `http`, … */
+  readonly source: string;
+}
+
+export interface UpsertOutcome extends UpsertReport {
+  /** Events that were waiting for what has arrived. */
+  readonly matchedEvents: number;
+}
+
+/**
+ * Writes a batch of customers' data in one transaction: good rows in, bad ones refused with their index and a reason.
+ * A row or column that is not there leaves what is known, null clears. Each account that really changed gets one
+ * `facts.changed`; events that waited for an arrival are matched. Idempotent.
+ */
+export async function upsertCustomers(
+  ports: Ports,
+  batch: CustomerBatch,
+  options: UpsertOptions,
+): Promise<UpsertOutcome> {
+  const { store, clock } = ports;
+  const now = clock.now();
+  const at = options.at ?? now;
+  return store.transaction(async (tx) => {
+    const model = await store.playbooks.configuration<Model>(tx, "model");
+    const { good, refused, indexOf } = withoutBadRows(model, batch);
+    await store.lockAccounts(tx, await store.customers.accountsOf(tx, good));
+    const result = await store.customers.upsert(tx, good, { at, source: options.source });
+    await appendFactsChanged(store, tx, model, result.accounts, options.source, now);
+    await armAbsences(store, tx, result.absences, now);
+    const matchedEvents = await matchEvents(store, tx, result.arrived, now);
+    return {
+      changed: result.changed,
+      refused: [...refused, ...result.refused.map((row) => ({ ...row, index: indexOf(row.kind, row.index) }))].sort(
+        (a, b) => (a.kind < b.kind ? -1 : a.kind > b.kind ? 1 : a.index - b.index),
+      ),
+      matchedEvents,
+    };
+  });
+}
+
+/** One `facts.changed` for each account, at the latest of its changes. The caller holds the accounts' locks. */
+export async function appendFactsChanged(
+  store: Store,
+  tx: Tx,
+  model: Model | undefined,
+  changes: readonly AccountChange[],
+  source: string,
+  now: Instant,
+): Promise<void> {
+  await store.events.append(
+    tx,
+    changes.map(({ accountId, at, changed }) => ({
+      id: `${SYSTEM_EVENTS.factsChanged}/${randomUUID()}`,
+      name: SYSTEM_EVENTS.factsChanged,
+      at,
+      accountId,
+      changed: changedFacts(model, changed),
+      source,
+    })),
+    now,
+  );
+}
+
+type EntityKind = "accounts" | "contacts" | "contracts";
+const ENTITIES = { accounts: "account", contacts: "contact", contracts: "contract" } as const;
+
+/** The batch without rows whose fields don't fit the model, and where each of its rows was. */
+function withoutBadRows(model: Model | undefined, batch: CustomerBatch) {
+  const refused: { kind: CustomerKind; index: number; reason: string }[] = [];
+  const kept: Partial<Record<CustomerKind, number[]>> = {};
+  const good: { -readonly [Kind in EntityKind]?: readonly EntityRow[] } = {};
+  for (const kind of Object.keys(ENTITIES) as EntityKind[]) {
+    const indices: number[] = [];
+    good[kind] = (batch[kind] ?? []).filter((row, index) => {
+      const problems = Object.entries(row.fields).flatMap(([name, value]) =>
+        value === undefined ? [] : (fieldProblem(model, ENTITIES[kind], name, value) ?? []),
+      );
+      if (problems.length === 0) indices.push(index);
+      else refused.push({ kind, index, reason: problems.join("; ") });
+      return problems.length === 0;
+    });
+    kept[kind] = indices;
+  }
+  return {
+    good: { ...batch, ...good },
+    refused,
+    indexOf: (kind: CustomerKind, index: number) => kept[kind]?.[index] ?? index,
+  };
+}
+
+/** Both ends of an absence hand tasks over; a moved absence moves them, one that is past hands over at once. */
+async function armAbsences(store: Store, tx: Tx, absences: readonly AbsenceRow[], now: Instant): Promise<void> {
+  const items = absences.flatMap((absence): DueItem[] =>
+    (["start", "end"] as const).map((edge) => ({
+      id: `absence/${absence.id}/${edge}`,
+      kind: "absence",
+      at: edge === "start" ? absence.fromAt : absence.toAt,
+      payload: { absence: absence.id, user: absence.userId, edge },
+    })),
+  );
+  // An absence that was over before it was imported hands nothing over.
+  await store.due.arm(
+    tx,
+    items.filter((item) => absences.some((absence) => item.payload.absence === absence.id && absence.toAt > now)),
+  );
+}
