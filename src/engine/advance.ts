@@ -166,6 +166,8 @@ function withAhead(m: Machine): Command[] {
     }
     if (ahead.state.inbox.length > 0) return commands;
     batch = commandsOf(ahead).filter((asked) => !known.has(asked.command.key));
+    // The closing `perform` carries the last lines of the timeline: they must have been written in earnest.
+    if (batch.some((asked) => asked.command.kind === "close")) return commands;
     for (const asked of batch) {
       known.add(asked.command.key);
       commands.push({ ...asked.command, speculative: true });

@@ -86,8 +86,19 @@ export type CommandBody =
   | { readonly kind: "task_tighten"; readonly task: string; readonly due: Duration }
   | { readonly kind: "milestone"; readonly milestone: string }
   | { readonly kind: "set"; readonly field: string; readonly value: FactValue | null }
-  | { readonly kind: "risk"; readonly risk: string; readonly severity: string; readonly text?: string; readonly scope: Readonly<Record<string, FactValue>> }
-  | { readonly kind: "opportunity"; readonly opportunity: string; readonly text?: string; readonly scope: Readonly<Record<string, FactValue>> }
+  | {
+      readonly kind: "risk";
+      readonly risk: string;
+      readonly severity: string;
+      readonly text?: string;
+      readonly scope: Readonly<Record<string, FactValue>>;
+    }
+  | {
+      readonly kind: "opportunity";
+      readonly opportunity: string;
+      readonly text?: string;
+      readonly scope: Readonly<Record<string, FactValue>>;
+    }
   | { readonly kind: "health" }
   | { readonly kind: "play"; readonly playbook: string; readonly inputs: Readonly<Record<string, FactValue>> }
   /** First command of every run whose playbook pauses others: takes the counted holds. Released by `close`. */
@@ -95,7 +106,12 @@ export type CommandBody =
   /** The run was parked: its owner is told (Slack to the CSM, else the maintainer). */
   | { readonly kind: "park"; readonly reason: string }
   /** What an exit does to what is open: before `on_exit.steps`. */
-  | { readonly kind: "leave"; readonly outcome: string; readonly openTasks: "cancel" | "keep"; readonly deferredEmail: "cancel" | "keep" }
+  | {
+      readonly kind: "leave";
+      readonly outcome: string;
+      readonly openTasks: "cancel" | "keep";
+      readonly deferredEmail: "cancel" | "keep";
+    }
   /** Last command of every run: holds released, status and outcome written; the run may not complete before it succeeded. */
   | { readonly kind: "close"; readonly outcome: string };
 
@@ -142,7 +158,13 @@ export type Outcome =
       readonly deliveries: readonly Delivery[];
     }
   | { readonly kind: "posted"; readonly at: Instant; readonly to: string }
-  | { readonly kind: "task_opened"; readonly at: Instant; readonly task: string; readonly assignee: string | null; readonly due: Instant }
+  | {
+      readonly kind: "task_opened";
+      readonly at: Instant;
+      readonly task: string;
+      readonly assignee: string | null;
+      readonly due: Instant;
+    }
   | { readonly kind: "played"; readonly at: Instant; readonly run: string | null; readonly refused?: string }
   | { readonly kind: "measured"; readonly at: Instant; readonly score: number | null; readonly status: string }
   /** Any other effect, done. */

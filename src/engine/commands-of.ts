@@ -24,17 +24,24 @@ export function commandsOf(m: Machine): Asked[] {
   if (m.state.exitCheck !== undefined) {
     return [
       ...chores,
-      { command: { kind: "read", key: "!exits", path: "!exits", facts: m.index.exitFacts }, owner: "!exits", slot: "exits" },
+      {
+        command: { kind: "read", key: "!exits", path: "!exits", facts: m.index.exitFacts },
+        owner: "!exits",
+        slot: "exits",
+      },
     ];
   }
   const asked = chores;
   const isHushed = (m.isHeld || m.state.parked !== undefined) && !m.isOver;
-  for (const [key, position] of Object.entries(m.state.positions)) asked.push(...positionCommands(m, key, position, isHushed));
+  for (const [key, position] of Object.entries(m.state.positions))
+    asked.push(...positionCommands(m, key, position, isHushed));
   return asked;
 }
 
 function choreCommands(m: Machine, key: string, chore: Chore): Asked[] {
-  const ask = (body: CommandBody, path = key): Asked[] => [{ command: { ...body, key, path }, owner: key, slot: "chore" }];
+  const ask = (body: CommandBody, path = key): Asked[] => [
+    { command: { ...body, key, path }, owner: key, slot: "chore" },
+  ];
   switch (chore.kind) {
     case "hold":
       return ask({ kind: "hold", playbooks: m.plan.pauses });
@@ -89,7 +96,11 @@ function positionCommands(m: Machine, key: string, position: Position, isHushed:
     case "wait": {
       const asked: Asked[] = [];
       if (position.phase === "arm" || (position.phase === "confirm" && position.confirmed !== true)) {
-        asked.push({ command: { ...timerBody(step, position), key: `${iterationKey(key, position)}:due`, ...named }, owner: key, slot: "due" });
+        asked.push({
+          command: { ...timerBody(step, position), key: `${iterationKey(key, position)}:due`, ...named },
+          owner: key,
+          slot: "due",
+        });
       }
       if (position.recheck === true && step.kind === "wait_for" && conditionFacts(step.for).length > 0) {
         asked.push(read("facts", conditionFacts(step.for)));
@@ -239,9 +250,20 @@ function effectBody(m: Machine, position: Position, step: Step): CommandBody {
     case "set":
       return { kind: "set", field: step.field, value: position.prepared?.["value"] ?? null };
     case "risk":
-      return { kind: "risk", risk: step.risk, severity: step.severity, ...(step.text === undefined ? {} : { text: step.text }), scope };
+      return {
+        kind: "risk",
+        risk: step.risk,
+        severity: step.severity,
+        ...(step.text === undefined ? {} : { text: step.text }),
+        scope,
+      };
     case "opportunity":
-      return { kind: "opportunity", opportunity: step.opportunity, ...(step.text === undefined ? {} : { text: step.text }), scope };
+      return {
+        kind: "opportunity",
+        opportunity: step.opportunity,
+        ...(step.text === undefined ? {} : { text: step.text }),
+        scope,
+      };
     case "health":
       return { kind: "health" };
     case "play":

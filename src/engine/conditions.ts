@@ -140,7 +140,11 @@ function look(
 
 /** `since: start`: of the innermost iteration, else of the run. */
 function storyStart(m: Machine, position: Position): Instant {
-  for (let at: Position | undefined = position; at !== undefined; at = at.parent === "" ? undefined : m.position(at.parent)) {
+  for (
+    let at: Position | undefined = position;
+    at !== undefined;
+    at = at.parent === "" ? undefined : m.position(at.parent)
+  ) {
     if (at !== position && at.iterationAt !== undefined) return at.iterationAt;
   }
   return m.state.run.startedAt;

@@ -124,7 +124,8 @@ function systemEvent(m: Machine, event: RunEvent): void {
       leave(m, text("outcome") || "stopped");
       return;
     case SYSTEM_EVENTS.taskClosed:
-      if (step !== undefined && m.state.steps[step.id ?? ""]?.["instance"] === text("key")) taskClosed(m, step, event, text);
+      if (step !== undefined && m.state.steps[step.id ?? ""]?.["instance"] === text("key"))
+        taskClosed(m, step, event, text);
       return;
     case SYSTEM_EVENTS.runEnded:
       if (step === undefined) return;
@@ -153,7 +154,11 @@ function systemEvent(m: Machine, event: RunEvent): void {
 
 function taskClosed(m: Machine, step: Step, event: RunEvent, text: (name: string) => string): void {
   const optional = (name: string): string | undefined => text(name) || undefined;
-  const fields = { status: text("status") || "done", outcome: optional("outcome"), completed_by: optional("completed_by") };
+  const fields = {
+    status: text("status") || "done",
+    outcome: optional("outcome"),
+    completed_by: optional("completed_by"),
+  };
   m.record(step, { ...fields, note: optional("note"), closed_at: event.at });
   m.note("task.closed", { step, detail: fields });
 }
@@ -181,7 +186,8 @@ function release(m: Machine, name: string): void {
     if (timer !== undefined && !timer.isAbsolute && held > 0) {
       m.patch(key, { timer: { ...timer, due: timer.due + held, shift: timer.shift + held } });
     }
-    if (position.staleAt !== undefined) m.patch(key, { staleAt: position.staleAt + Math.max(0, m.state.clock - Math.max(since, position.at)) });
+    if (position.staleAt !== undefined)
+      m.patch(key, { staleAt: position.staleAt + Math.max(0, m.state.clock - Math.max(since, position.at)) });
     // Dates that passed meanwhile: `on_past` decides, at the next resolve.
     const blocks = position.blocks?.map((block) =>
       block.status === "armed" && block.due !== undefined && block.due < m.state.clock
@@ -189,7 +195,12 @@ function release(m: Machine, name: string): void {
         : block,
     );
     if (blocks !== undefined) m.patch(key, { blocks });
-    else if (timer?.isAbsolute === true && position.phase === "wait" && timer.due < m.state.clock && isDateWait(m.step(position.path))) {
+    else if (
+      timer?.isAbsolute === true &&
+      position.phase === "wait" &&
+      timer.due < m.state.clock &&
+      isDateWait(m.step(position.path))
+    ) {
       m.patch(key, { phase: "arm" });
     }
   }
@@ -220,7 +231,9 @@ function retry(m: Machine, key: string, step: Step): void {
   const retries = (position.retries ?? 0) + 1;
   if (step.kind === "wait") m.put(key, { ...rest, retries, phase: "arm" });
   else if (step.kind === "around") {
-    const blocks = (position.blocks ?? []).map((block) => (block.status === "confirm" ? { ...block, status: "arming" as const } : block));
+    const blocks = (position.blocks ?? []).map((block) =>
+      block.status === "confirm" ? { ...block, status: "arming" as const } : block,
+    );
     m.put(key, { ...rest, retries, phase: "body", blocks });
   } else m.put(key, { ...rest, retries, phase: "do" });
 }
@@ -237,7 +250,9 @@ function merge(m: Machine, event: RunEvent): void {
     inputs[name] = before === undefined ? value : merged(rule, before, value);
   }
   m.state.inputs = inputs;
-  m.note("run.triggered_again", { detail: Object.fromEntries(Object.entries(inputs).filter(([name]) => name in m.plan.enroll.merge)) });
+  m.note("run.triggered_again", {
+    detail: Object.fromEntries(Object.entries(inputs).filter(([name]) => name in m.plan.enroll.merge)),
+  });
   for (const [path, { step }] of m.index.byPath) {
     if (step.kind !== "task" || step.id === undefined || step.dueIf.length === 0) continue;
     const fields = m.state.steps[step.id];

@@ -279,10 +279,15 @@ export function blockResolved(m: Machine, key: string, index: number, at: Instan
   }
   const policy = at === undefined ? step.onMissing : step.onPast;
   if (policy === "run") runBlock(m, key, index, at ?? m.state.clock);
-  else if (policy === "fail") fail(m, key, at === undefined ? `${step.anchor} is missing` : `${step.anchor} has passed`);
+  else if (policy === "fail")
+    fail(m, key, at === undefined ? `${step.anchor} is missing` : `${step.anchor} has passed`);
   else {
     if (block.due === undefined || isMoved) {
-      m.note("around.skipped", { step: child, key, detail: { due: at, reason: at === undefined ? "missing" : "past" } });
+      m.note("around.skipped", {
+        step: child,
+        key,
+        detail: { due: at, reason: at === undefined ? "missing" : "past" },
+      });
     }
     setBlock(m, key, index, { status: "skipped", due: at ?? 0 });
     aroundOver(m, key);
@@ -356,7 +361,12 @@ function withdrawUnder(m: Machine, parent: string): void {
   for (const [key, position] of Object.entries(m.state.positions)) {
     if (key === parent || !isUnder(m, position, parent)) continue;
     if (position.phase === "deferred" || position.told !== undefined) {
-      m.addChore(`!withdraw:${key}`, { kind: "withdraw", path: position.path, email: effectKey(key, position), reason: "withdrawn" });
+      m.addChore(`!withdraw:${key}`, {
+        kind: "withdraw",
+        path: position.path,
+        email: effectKey(key, position),
+        reason: "withdrawn",
+      });
     }
     m.drop(key);
   }
@@ -418,7 +428,9 @@ export function checkExits(m: Machine, facts: Readonly<Record<string, FactValue>
 
 /** True if one of the exits or the goal could be met without an event. */
 export function hasStandingExit(plan: Plan): boolean {
-  return plan.exits.some((exit) => exit.when === undefined) || (plan.goal !== undefined && plan.goal.when === undefined);
+  return (
+    plan.exits.some((exit) => exit.when === undefined) || (plan.goal !== undefined && plan.goal.when === undefined)
+  );
 }
 
 /** Leaves by an exit, a goal or an operator's stop: what is open is dealt with, then `on_exit.steps`, then the end. */
@@ -471,5 +483,6 @@ function required(m: Machine, key: string): Position {
 /** A plan that goes round without ever waiting is a compiler's mistake: it must not hang a worker. */
 function bound(m: Machine): void {
   m.transitions += 1;
-  if (m.transitions > TRANSITIONS_MAX) throw new Error(`plan ${m.plan.playbook} takes over ${TRANSITIONS_MAX} steps without a wait`);
+  if (m.transitions > TRANSITIONS_MAX)
+    throw new Error(`plan ${m.plan.playbook} takes over ${TRANSITIONS_MAX} steps without a wait`);
 }

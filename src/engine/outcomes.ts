@@ -200,7 +200,12 @@ function effectDone(m: Machine, key: string, outcome: Outcome, asked: Asked): vo
     case "health":
       if (outcome.kind !== "measured") return unexpected(asked, outcome);
       m.record(step, { score: outcome.score ?? undefined, status: outcome.status });
-      m.note("health.measured", { at: outcome.at, step, key, detail: { score: outcome.score ?? undefined, status: outcome.status } });
+      m.note("health.measured", {
+        at: outcome.at,
+        step,
+        key,
+        detail: { score: outcome.score ?? undefined, status: outcome.status },
+      });
       finish(m, key);
       break;
     default:
@@ -230,16 +235,24 @@ function emailDone(m: Machine, key: string, position: Position, step: Step, outc
       phase: "deferred",
       told: [...told],
       staleAt: position.staleAt ?? outcome.staleAt,
-      timer: { due: Math.min(outcome.until, position.staleAt ?? outcome.staleAt), from: outcome.at, shift: 0, isAbsolute: true, isExact: true },
+      timer: {
+        due: Math.min(outcome.until, position.staleAt ?? outcome.staleAt),
+        from: outcome.at,
+        shift: 0,
+        isAbsolute: true,
+        isExact: true,
+      },
     });
     return;
   }
   const sent = outcome.deliveries.filter((one) => one.result === "sent" || one.result === "unknown");
   const skipped = outcome.deliveries.find((one) => one.result === "skipped");
-  if (outcome.deliveries.length === 0) m.note("email.skipped", { at: outcome.at, step, key, detail: { reason: "no_contact" } });
+  if (outcome.deliveries.length === 0)
+    m.note("email.skipped", { at: outcome.at, step, key, detail: { reason: "no_contact" } });
   m.record(step, {
     sent_at: sent[0]?.at,
-    skipped: sent.length > 0 ? undefined : (skipped?.reason ?? (outcome.deliveries.length === 0 ? "no_contact" : undefined)),
+    skipped:
+      sent.length > 0 ? undefined : (skipped?.reason ?? (outcome.deliveries.length === 0 ? "no_contact" : undefined)),
     ...(outcome.deliveries.some((one) => one.result === "rejected") ? { bounced: true } : {}),
   });
   finish(m, key);
@@ -269,7 +282,12 @@ export function deferredOver(m: Machine, key: string): void {
     m.put(key, { ...rest, phase: "do" });
     return;
   }
-  m.addChore(`!withdraw:${key}`, { kind: "withdraw", path: position.path, email: effectKey(key, position), reason: "stale" });
+  m.addChore(`!withdraw:${key}`, {
+    kind: "withdraw",
+    path: position.path,
+    email: effectKey(key, position),
+    reason: "stale",
+  });
   m.record(step, { skipped: "stale" });
   m.note("email.skipped", { step, key, detail: { reason: "stale" } });
   finish(m, key);

@@ -21,10 +21,17 @@ export function nextTimer(state: RunState): DueTimer | undefined {
   };
   for (const [key, position] of Object.entries(state.positions)) {
     if ((position.phase === "wait" || position.phase === "deferred") && position.timer !== undefined) {
-      offer({ key, due: position.phase === "deferred" ? Math.min(position.timer.due, position.staleAt ?? position.timer.due) : position.timer.due });
+      offer({
+        key,
+        due:
+          position.phase === "deferred"
+            ? Math.min(position.timer.due, position.staleAt ?? position.timer.due)
+            : position.timer.due,
+      });
     }
     position.blocks?.forEach((block, i) => {
-      if (block.status === "armed" && block.due !== undefined && position.phase === "body") offer({ key, due: block.due, block: i });
+      if (block.status === "armed" && block.due !== undefined && position.phase === "body")
+        offer({ key, due: block.due, block: i });
     });
   }
   return next;

@@ -31,7 +31,11 @@ const UNCONFIRMED_MAX = 100;
  * if the world still has an event from before that instant, the tick is taken back and the event handled first.
  */
 export async function walk(plan: Plan, from: RunState, world: World): Promise<RunState> {
-  let now: Advanced = advance(plan, from, from.phase === "new" ? { kind: "start", at: from.clock } : { kind: "tick", at: from.clock });
+  let now: Advanced = advance(
+    plan,
+    from,
+    from.phase === "new" ? { kind: "start", at: from.clock } : { kind: "tick", at: from.clock },
+  );
   /** The state before a tick that nothing has come of yet. */
   let before: Advanced | undefined;
 
@@ -50,7 +54,10 @@ export async function walk(plan: Plan, from: RunState, world: World): Promise<Ru
         before = undefined;
         const commands = now.commands.filter((command) => command.key === key);
         if (commands.length === 0) continue;
-        response = await world.persist({ ...requestOf(now), commands: commands.map(({ speculative: _, ...command }) => command) });
+        response = await world.persist({
+          ...requestOf(now),
+          commands: commands.map(({ speculative: _, ...command }) => command),
+        });
       }
       if (response.events.length > 0 && Object.keys(response.outcomes).length === 0) {
         now = before ?? now;

@@ -14,6 +14,12 @@ export interface Ledger {
 
   readById(tx: Tx, id: string): Promise<DeliveryRow | undefined>;
 
+  /**
+   * Slack messages of no run (`runId` null: tasks, reminders, digests, alarms) that can go on: not begun, or begun at least `idleMs` of real time
+   * ago and left. The oldest first.
+   */
+  outbox(tx: Tx, limit: number, idleMs: number): Promise<DeliveryRow[]>;
+
   /** The rows of one effect, by key. */
   ofEffect(tx: Tx, runId: string, effectKey: string): Promise<DeliveryRow[]>;
 
@@ -113,6 +119,8 @@ export interface NewDelivery {
   readonly priority: number;
   readonly dueAt: Instant;
   readonly createdAt: Instant;
+  /** The whole message, where it is known from the beginning. */
+  readonly raw?: string | null;
 }
 
 export interface DeliveryRow extends NewDelivery {

@@ -12,7 +12,13 @@ export interface RawMessage {
  */
 export type MailResult =
   | { readonly kind: "accepted"; readonly serverMessageId?: string }
-  | { readonly kind: "refused"; readonly permanent: boolean; readonly suppress: boolean; readonly ours: boolean; readonly reason: string }
+  | {
+      readonly kind: "refused";
+      readonly permanent: boolean;
+      readonly suppress: boolean;
+      readonly ours: boolean;
+      readonly reason: string;
+    }
   | { readonly kind: "unknown"; readonly reason: string };
 
 export interface Mailer {

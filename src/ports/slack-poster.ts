@@ -24,7 +24,11 @@ export interface SlackPoster {
   /** Re-renders the whole message: idempotent. */
   update(channel: string, ts: string, message: Omit<SlackMessage, "channel" | "deliveryId">): Promise<PostResult>;
   /** The ts of the message with this delivery id in the channel, null if it is not there, undefined if that can't be told. */
-  find(channel: string, deliveryId: string, sinceMs: number): Promise<{ channel: string; ts: string } | null | undefined>;
+  find(
+    channel: string,
+    deliveryId: string,
+    sinceMs: number,
+  ): Promise<{ channel: string; ts: string } | null | undefined>;
   ephemeral(channel: string, user: string, text: string): Promise<void>;
   openModal(triggerId: string, view: unknown): Promise<void>;
   publishHome(user: string, view: unknown): Promise<void>;

@@ -21,7 +21,12 @@ export interface Workflows {
   /** Hands an event to a live run; false if the run is gone (closed, or not known). */
   signal(runId: string, event: RunEvent): Promise<boolean>;
   /** pause | resume | retry | skip | stop, checked by the run itself: a refusal says why. */
-  operate(runId: string, verb: OperatorVerb, by: string, at: number): Promise<{ ok: true } | { ok: false; reason: string }>;
+  operate(
+    runId: string,
+    verb: OperatorVerb,
+    by: string,
+    at: number,
+  ): Promise<{ ok: true } | { ok: false; reason: string }>;
   /** The live state, undefined if the run is closed or unknown. */
   state(runId: string): Promise<RunState | undefined>;
 }

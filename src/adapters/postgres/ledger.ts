@@ -42,6 +42,23 @@ export function postgresLedger(): Ledger {
     async readById(tx, id) {
       return (await select(tx, eq(deliveries.id, id)))[0];
     },
+    async outbox(tx, limit, idleMs) {
+      const isReady = or(
+        eq(deliveries.status, "pending"),
+        and(
+          eq(deliveries.status, "claimed"),
+          sql`${deliveries.leaseUntil} + ${idleMs} * interval '1 millisecond' <= clock_timestamp()`,
+        ),
+        and(eq(deliveries.status, "retry"), sql`${deliveries.notBefore} <= clock_timestamp()`),
+        and(eq(deliveries.status, "wire"), sql`${deliveries.wireUntil} <= clock_timestamp()`),
+      );
+      return inside(tx)
+        .select()
+        .from(deliveries)
+        .where(and(eq(deliveries.channel, "slack"), sql`${deliveries.runId} is null`, isReady))
+        .orderBy(asc(deliveries.createdAt), asc(deliveries.key))
+        .limit(limit);
+    },
     async ofEffect(tx, runId, effectKey) {
       return select(tx, and(eq(deliveries.runId, runId), eq(deliveries.effectKey, effectKey)));
     },

@@ -1,0 +1,50 @@
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { NativeConnection, Worker, type WorkerOptions } from "@temporalio/worker";
+import type { RunActivities } from "../../../activities/index.js";
+import { gzipCodec } from "./gzip-codec.js";
+import { TASK_QUEUE } from "./temporal-workflows.js";
+
+export interface RunWorkerOptions {
+  readonly address: string;
+  readonly namespace: string;
+  readonly taskQueue?: string;
+  readonly apiKey?: string;
+  readonly tls?: boolean;
+  /** How many runs stay in memory; each is 340 KB here. The rest are replayed when they wake. */
+  readonly maxCachedWorkflows?: number;
+  /** Absolute path of the prebuilt bundle; default: `dist/workflow-bundle.js`, else the workflows are bundled now. */
+  readonly bundlePath?: string;
+  /** How long a shut-down waits for what is in flight. */
+  readonly graceMs?: number;
+}
+
+/** A worker on the runs' task queue, not yet running: `worker.run()` resolves when it has shut down. */
+export async function createRunWorker(
+  activities: RunActivities & Record<string, unknown>,
+  options: RunWorkerOptions,
+): Promise<{ worker: Worker; close(): Promise<void> }> {
+  const connection = await NativeConnection.connect({
+    address: options.address,
+    ...(options.apiKey === undefined ? {} : { apiKey: options.apiKey }),
+    ...(options.tls === true ? { tls: true } : {}),
+  });
+  const bundled = options.bundlePath ?? fileURLToPath(new URL("../../../workflow-bundle.js", import.meta.url));
+  const source: Pick<WorkerOptions, "workflowBundle" | "workflowsPath"> = existsSync(bundled)
+    ? { workflowBundle: { codePath: bundled } }
+    : { workflowsPath: fileURLToPath(new URL("../../../workflows/index.js", import.meta.url)) };
+  const worker = await Worker.create({
+    connection,
+    namespace: options.namespace,
+    taskQueue: options.taskQueue ?? TASK_QUEUE,
+    ...source,
+    activities,
+    dataConverter: { payloadCodecs: [gzipCodec] },
+    maxCachedWorkflows: options.maxCachedWorkflows ?? 1_000,
+    reuseV8Context: true,
+    shutdownGraceTime: options.graceMs ?? 10_000,
+    // A killed worker's cached runs wait this long before another takes them: recovery matters more than a replay.
+    stickyQueueScheduleToStartTimeout: "2 seconds",
+  });
+  return { worker, close: () => connection.close() };
+}

@@ -1,0 +1,495 @@
+import { BUILT_IN_FIELDS, type Field, type Metric, type Model, type Segments } from "../customers/model.js";
+import type { Absence, Colleague, ContactPerson, Directory } from "../customers/people.js";
+import { isTrue } from "../expression/evaluate.js";
+import type { FactValue } from "../expression/expression.js";
+import { references } from "../expression/references.js";
+import { addDays, isCalendarDate } from "../values/calendar-date.js";
+import type { Duration } from "../values/duration.js";
+import { DAY_MS, type Instant, parseInstant } from "../values/instant.js";
+import { instantAt } from "../values/zone.js";
+import type { Given, GivenValue } from "./records.js";
+
+type Entity = "account" | "contact" | "contract";
+
+export interface SimulatedSubject {
+  readonly accountId: string;
+  readonly contactId?: string;
+  readonly contractId?: string;
+  readonly runId?: string;
+}
+
+/** A task as facts count it. */
+export interface OpenTask {
+  readonly runId: string;
+  readonly required: boolean;
+  readonly openedAt: Instant;
+  closedAt?: Instant;
+}
+
+interface Version {
+  readonly at: Instant;
+  readonly value: GivenValue;
+}
+
+interface Record_ {
+  readonly id: string;
+  readonly accountId: string;
+  readonly createdAt: Instant;
+  readonly fields: Map<string, Version[]>;
+  roles: Readonly<Record<string, string>>;
+}
+
+/** Answers to a survey count for half a year. Source: docs/language-files.md, "Built-in facts". */
+const SURVEY_WINDOW_MS = 180 * DAY_MS;
+const BASELINE_WINDOWS_MIN = 4;
+
+/**
+ * Customers in memory: every version of every field, samples, tickets, answers; facts are read as of an instant by the same
+ * rules as from Postgres (`src/adapters/postgres/facts.ts`; a test holds the two against each other).
+ */
+export class SimulatedCustomers {
+  readonly users = new Map<string, Colleague>();
+  readonly absences: Absence[] = [];
+  readonly milestones = new Map<string, Instant>();
+  readonly tasks = new Map<string, OpenTask>();
+  readonly suppressions: {
+    email: string;
+    category: string;
+    reason: "unsubscribed" | "bounced" | "complained" | "manual";
+    at: Instant;
+  }[] = [];
+  /** Runs as metrics frozen by a playbook need them. */
+  readonly runSpans: { playbook: string; accountId: string; from: Instant; to?: Instant }[] = [];
+  readonly health = new Map<string, { at: Instant; score: number | null; status: string; coverage: number }[]>();
+  private readonly records: Record<Entity, Map<string, Record_>> = {
+    account: new Map(),
+    contact: new Map(),
+    contract: new Map(),
+  };
+  private readonly samples: NonNullable<Given["samples"]>[number][] = [];
+  private readonly tickets: NonNullable<Given["tickets"]>[number][] = [];
+  private readonly answers: NonNullable<Given["surveyAnswers"]>[number][] = [];
+
+  constructor(
+    private readonly model: Model,
+    private readonly segments: Segments,
+  ) {}
+
+  /** Takes rows in; fact paths that changed, by account. */
+  upsert(rows: Given, at: Instant): Map<string, Set<string>> {
+    const changed = new Map<string, Set<string>>();
+    const note = (accountId: string, path: string): void => {
+      changed.set(accountId, (changed.get(accountId) ?? new Set()).add(path));
+    };
+    for (const user of rows.users ?? []) {
+      this.users.set(user.id, {
+        id: user.id,
+        name: user.name,
+        email: user.email,
+        title: null,
+        slackUserId: user.slackUserId ?? null,
+        timezone: user.timezone ?? "UTC",
+        locale: user.locale ?? "en",
+        calendar: user.calendar ?? "standard",
+        managerId: user.managerId ?? null,
+        bookingUrl: null,
+        pools: user.pools ?? [],
+        isActive: true,
+      });
+    }
+    for (const absence of rows.absences ?? []) this.absences.push({ ...absence, coverId: absence.coverId ?? null });
+    const entities: [Entity, Given["accounts"]][] = [
+      ["account", rows.accounts],
+      ["contact", rows.contacts],
+      ["contract", rows.contracts],
+    ];
+    for (const [entity, list] of entities) {
+      for (const row of list ?? []) {
+        const since = row.at ?? at;
+        const known = this.records[entity].get(row.id);
+        const record: Record_ = known ?? {
+          id: row.id,
+          accountId: entity === "account" ? row.id : (row.accountId ?? ""),
+          createdAt: since,
+          fields: new Map(),
+          roles: {},
+        };
+        this.records[entity].set(row.id, record);
+        if (row.roles !== undefined) record.roles = { ...record.roles, ...row.roles };
+        for (const [name, value] of Object.entries(row.fields)) {
+          const versions = record.fields.get(name) ?? [];
+          if (latest(versions, since) === value) continue;
+          versions.push({ at: since, value });
+          versions.sort((a, b) => a.at - b.at);
+          record.fields.set(name, versions);
+          note(record.accountId, `${entity}.${name}`);
+          for (const [derived, field] of Object.entries(this.model[entity])) {
+            if (field.derived?.date === name || field.derived?.days === name)
+              note(record.accountId, `${entity}.${derived}`);
+          }
+        }
+      }
+    }
+    for (const sample of rows.samples ?? []) {
+      this.samples.push(sample);
+      for (const [name, metric] of Object.entries(this.model.metrics))
+        if (metric.from === sample.name) note(sample.accountId, `usage.${name}`);
+    }
+    for (const ticket of rows.tickets ?? []) {
+      this.tickets.push(ticket);
+      for (const name of ["open", "opened_7d", "opened_90d", "closed_90d", "weekly_mean_8w"])
+        note(ticket.accountId, `tickets.${name}`);
+    }
+    for (const answer of rows.surveyAnswers ?? []) {
+      this.answers.push(answer);
+      for (const name of ["nps", "nps_at", "nps_count", "csat", "my_nps"]) note(answer.accountId, `survey.${name}`);
+    }
+    return changed;
+  }
+
+  directory(): Directory {
+    return { colleagues: this.users, absences: this.absences };
+  }
+
+  team(accountId: string, at: Instant): { csmId: string | null; roles: Readonly<Record<string, string>> } {
+    const csm = this.raw("account", accountId, "csm", at);
+    return { csmId: typeof csm === "string" ? csm : null, roles: this.records.account.get(accountId)?.roles ?? {} };
+  }
+
+  contacts(
+    accountId: string,
+    at: Instant,
+  ): (ContactPerson & { email: string | null; zone: string; locale: string | null })[] {
+    const zone = this.zone(accountId, at);
+    return [...this.records.contact.values()]
+      .filter((record) => record.accountId === accountId)
+      .map((record) => {
+        const text = (name: string): string | null => {
+          const value = this.raw("contact", record.id, name, at);
+          return typeof value === "string" ? value : null;
+        };
+        return {
+          id: record.id,
+          role: text("role"),
+          isPrimary: this.raw("contact", record.id, "is_primary", at) === true,
+          isActive: this.raw("contact", record.id, "is_active", at) !== false,
+          createdAt: record.createdAt,
+          email: text("email"),
+          zone: text("timezone") ?? zone,
+          locale: text("locale"),
+        };
+      });
+  }
+
+  zone(accountId: string, at: Instant): string {
+    const zone = this.raw("account", accountId, "timezone", at);
+    return typeof zone === "string" ? zone : "UTC";
+  }
+
+  /** The calendar's name: the account's own, else its country's, else undefined. */
+  calendarNames(accountId: string, at: Instant): string[] {
+    const own = this.raw("account", accountId, "calendar", at);
+    const country = this.raw("account", accountId, "country", at);
+    return [own, typeof country === "string" ? country.toLowerCase() : null].filter((name) => typeof name === "string");
+  }
+
+  isTest(accountId: string, at: Instant): boolean {
+    return this.raw("account", accountId, "is_test", at) === true;
+  }
+
+  locale(accountId: string, at: Instant): string | null {
+    const locale = this.raw("account", accountId, "locale", at);
+    return typeof locale === "string" ? locale : null;
+  }
+
+  accountIds(): string[] {
+    return [...this.records.account.keys()].sort();
+  }
+
+  contactIdsOf(accountId: string): string[] {
+    return [...this.records.contact.values()]
+      .filter((record) => record.accountId === accountId)
+      .map((record) => record.id)
+      .sort();
+  }
+
+  contractIdsOf(accountId: string): string[] {
+    return [...this.records.contract.values()]
+      .filter((record) => record.accountId === accountId)
+      .map((record) => record.id)
+      .sort();
+  }
+
+  /** A date as it was given, `YYYY-MM-DD` or an instant; undefined if absent. */
+  date(subject: SimulatedSubject, path: string, asOf: Instant): string | Instant | undefined {
+    const [entity, name] = path.split(".") as [string, string];
+    if (!isEntity(entity)) {
+      const value = this.read(subject, [path], asOf)[path];
+      return typeof value === "number" ? value : undefined;
+    }
+    const id = this.idOf(entity, subject, asOf);
+    const value = id === undefined ? undefined : this.raw(entity, id, name, asOf);
+    if (typeof value !== "string") return undefined;
+    return isCalendarDate(value) ? value : parseInstant(value);
+  }
+
+  read(subject: SimulatedSubject, paths: readonly string[], asOf: Instant): Record<string, FactValue> {
+    const facts: Record<string, FactValue> = {};
+    for (const path of paths) {
+      const value = this.fact(subject, path, asOf);
+      if (value !== undefined) facts[path] = value;
+    }
+    return facts;
+  }
+
+  private fact(subject: SimulatedSubject, path: string, asOf: Instant): FactValue | undefined {
+    if (path === "now") return asOf;
+    const dot = path.indexOf(".");
+    const area = path.slice(0, dot);
+    const name = path.slice(dot + 1);
+    switch (area) {
+      case "account":
+      case "contact":
+      case "contract":
+        return this.field(area, name, subject, asOf);
+      case "usage":
+        return this.usage(name, subject, asOf);
+      case "tickets":
+        return this.ticketFact(name, subject.accountId, asOf);
+      case "survey":
+        return this.surveyFact(name, subject, asOf);
+      case "health":
+        return this.healthFact(name, subject.accountId, asOf);
+      case "milestone": {
+        const isPersonal = this.model.milestones[name]?.of === "contact";
+        const at = this.milestones.get(
+          `${subject.accountId}\n${isPersonal ? (subject.contactId ?? "?") : ""}\n${name}`,
+        );
+        return at !== undefined && at <= asOf ? at : undefined;
+      }
+      case "tasks": {
+        if (subject.runId === undefined) return undefined;
+        const open = [...this.tasks.values()].filter(
+          (task) =>
+            task.runId === subject.runId &&
+            task.openedAt <= asOf &&
+            (task.closedAt === undefined || task.closedAt > asOf),
+        );
+        return name === "required_open"
+          ? open.filter((task) => task.required).length
+          : name === "open"
+            ? open.length
+            : undefined;
+      }
+      case "goals":
+        return name === "count" ? 0 : undefined;
+      case "segment": {
+        const segment = this.segments[name];
+        if (segment === undefined) return undefined;
+        const facts = this.read({ accountId: subject.accountId }, references(segment.if), asOf);
+        return isTrue(segment.if, (one) => facts[one]);
+      }
+      default:
+        return undefined;
+    }
+  }
+
+  private field(entity: Entity, name: string, subject: SimulatedSubject, asOf: Instant): FactValue | undefined {
+    const id = this.idOf(entity, subject, asOf);
+    if (id === undefined) return undefined;
+    if (name === "id") return id;
+    if (entity === "account" && (name === "csm_name" || name === "manager")) {
+      const csm = this.raw("account", id, "csm", asOf);
+      const colleague = typeof csm === "string" ? this.users.get(csm) : undefined;
+      return (name === "csm_name" ? colleague?.name : colleague?.managerId) ?? undefined;
+    }
+    const value = this.raw(entity, id, name, asOf);
+    if (value === null || value === undefined) return undefined;
+    const type = this.fieldOf(entity, name)?.type;
+    if (type === "date" || type === "datetime") {
+      if (typeof value !== "string") return undefined;
+      return isCalendarDate(value)
+        ? instantAt(value, "00:00", this.zone(subject.accountId, asOf))
+        : parseInstant(value);
+    }
+    return value;
+  }
+
+  private idOf(entity: Entity, subject: SimulatedSubject, asOf: Instant): string | undefined {
+    if (entity === "account") return subject.accountId;
+    if (entity === "contact") return subject.contactId;
+    return subject.contractId ?? this.currentContract(subject.accountId, asOf);
+  }
+
+  /** The active one with the latest end, then by id. */
+  private currentContract(accountId: string, asOf: Instant): string | undefined {
+    const end = (id: string): string => String(this.raw("contract", id, "end_date", asOf) ?? "");
+    return this.contractIdsOf(accountId)
+      .filter((id) => this.raw("contract", id, "status", asOf) === "active")
+      .sort((a, b) => (end(a) < end(b) ? 1 : end(a) > end(b) ? -1 : a < b ? -1 : 1))[0];
+  }
+
+  private raw(entity: Entity, id: string, name: string, asOf: Instant): GivenValue | undefined {
+    const fields = this.records[entity].get(id)?.fields;
+    const derived = this.fieldOf(entity, name)?.derived;
+    if (derived === undefined) return latest(fields?.get(name) ?? [], asOf) ?? undefined;
+    const date = latest(fields?.get(derived.date) ?? [], asOf);
+    const days = latest(fields?.get(derived.days) ?? [], asOf);
+    if (typeof date !== "string" || typeof days !== "number" || !isCalendarDate(date.slice(0, 10))) return undefined;
+    return addDays(date.slice(0, 10), derived.sign * Math.trunc(days));
+  }
+
+  private fieldOf(entity: Entity, name: string): Field | undefined {
+    const declared = this.model[entity][name];
+    const builtIn = BUILT_IN_FIELDS[entity][name];
+    return declared ?? (builtIn === undefined ? undefined : { type: builtIn });
+  }
+
+  private usage(name: string, subject: SimulatedSubject, asOf: Instant): number | undefined {
+    const metric = this.model.metrics[name];
+    if (metric === undefined || (metric.of === "contact" && subject.contactId === undefined)) return undefined;
+    const frozen = this.runSpans
+      .filter(
+        (span) =>
+          span.playbook === metric.frozenWhile &&
+          span.accountId === subject.accountId &&
+          span.from <= asOf &&
+          (span.to === undefined || span.to > asOf),
+      )
+      .map((span) => span.from);
+    const readAt = frozen.length === 0 ? asOf : Math.min(...frozen);
+    const all = this.samples.filter(
+      (sample) => sample.accountId === subject.accountId && sample.name === metric.from && sample.at <= readAt,
+    );
+    if (all.length === 0) return undefined;
+    const mine = all
+      .filter((sample) => metric.of !== "contact" || sample.user === subject.contactId)
+      .filter(
+        (sample) =>
+          metric.role === undefined ||
+          (sample.user !== undefined && this.raw("contact", sample.user, "role", readAt) === metric.role),
+      );
+    if (metric.baseline === undefined) return aggregate(metric, mine, readAt, 0);
+    const first = Math.min(...all.map((sample) => sample.at));
+    const length = metric.window === undefined ? 0 : windowMs(metric.window);
+    const values: number[] = [];
+    for (let back = 1; back <= metric.baseline.weeks; back++) {
+      const value = readAt - back * length >= first ? aggregate(metric, mine, readAt, back) : undefined;
+      if (value !== undefined) values.push(value);
+    }
+    if (values.length < BASELINE_WINDOWS_MIN) return undefined;
+    return metric.baseline.statistic === "mean" ? values.reduce((a, b) => a + b, 0) / values.length : median(values);
+  }
+
+  private ticketFact(name: string, accountId: string, now: Instant): number | undefined {
+    const all = this.tickets.filter((ticket) => ticket.accountId === accountId && ticket.openedAt <= now);
+    const count = (holds: (ticket: (typeof all)[number]) => boolean): number => all.filter(holds).length;
+    switch (name) {
+      case "open":
+        return count((t) => t.closedAt === undefined || t.closedAt > now);
+      case "opened_7d":
+        return count((t) => t.openedAt > now - 7 * DAY_MS);
+      case "opened_90d":
+        return count((t) => t.openedAt > now - 90 * DAY_MS);
+      case "closed_90d":
+        return count((t) => t.closedAt !== undefined && t.closedAt <= now && t.closedAt > now - 90 * DAY_MS);
+      case "weekly_mean_8w":
+        return count((t) => t.openedAt > now - 63 * DAY_MS && t.openedAt <= now - 7 * DAY_MS) / 8;
+      default:
+        return undefined;
+    }
+  }
+
+  private surveyFact(name: string, subject: SimulatedSubject, now: Instant): FactValue | undefined {
+    const answers = this.answers.filter((answer) => answer.accountId === subject.accountId && answer.at <= now);
+    if (name === "my_nps") {
+      return answers
+        .filter((one) => one.survey === "nps" && one.contactId === subject.contactId)
+        .sort((a, b) => b.at - a.at)[0]?.score;
+    }
+    const recent = answers.filter((answer) => answer.at > now - SURVEY_WINDOW_MS);
+    if (name === "csat") {
+      const csat = recent.filter((one) => one.survey === "csat");
+      return csat.length === 0 ? undefined : csat.filter((one) => one.score >= 4).length / csat.length;
+    }
+    const byPerson = new Map<string, (typeof recent)[number]>();
+    for (const one of recent.filter((answer) => answer.survey === "nps")) {
+      const person = one.contactId ?? one.id;
+      const before = byPerson.get(person);
+      if (before === undefined || before.at <= one.at) byPerson.set(person, one);
+    }
+    const latestAnswers = [...byPerson.values()];
+    if (latestAnswers.length === 0) return undefined;
+    if (name === "nps_count") return latestAnswers.length;
+    if (name === "nps_at") return Math.max(...latestAnswers.map((one) => one.at));
+    if (name !== "nps") return undefined;
+    const promoters = latestAnswers.filter((one) => one.score >= 9).length;
+    const detractors = latestAnswers.filter((one) => one.score <= 6).length;
+    return ((promoters - detractors) * 100) / latestAnswers.length;
+  }
+
+  private healthFact(name: string, accountId: string, asOf: Instant): FactValue | undefined {
+    const history = this.health.get(accountId) ?? [];
+    const at = (instant: Instant) => history.filter((one) => one.at <= instant).at(-1);
+    const now = at(asOf);
+    if (now === undefined) return undefined;
+    if (name === "status") return now.status;
+    if (name === "coverage") return now.coverage;
+    if (name === "score") return now.score ?? undefined;
+    const days = name === "change_7d" ? 7 : name === "change_30d" ? 30 : 0;
+    const before = days === 0 ? undefined : at(asOf - days * DAY_MS)?.score;
+    return now.score === null || before === undefined || before === null ? undefined : now.score - before;
+  }
+}
+
+function latest(versions: readonly Version[], asOf: Instant): GivenValue | undefined {
+  let value: GivenValue | undefined;
+  for (const version of versions) if (version.at <= asOf) value = version.value;
+  return value;
+}
+
+function isEntity(text: string): text is Entity {
+  return text === "account" || text === "contact" || text === "contract";
+}
+
+/** The aggregate over the window `back` windows before the present one. */
+function aggregate(
+  metric: Metric,
+  samples: readonly { at: Instant; value: number; user?: string; id: string }[],
+  now: Instant,
+  back: number,
+): number | undefined {
+  const length = metric.window === undefined ? Number.POSITIVE_INFINITY : windowMs(metric.window);
+  const to = back === 0 ? now : now - back * length;
+  const inWindow = samples.filter((sample) => sample.at > now - (back + 1) * length && sample.at <= to);
+  switch (metric.aggregate) {
+    case "sum":
+      return inWindow.reduce((sum, sample) => sum + sample.value, 0);
+    case "count":
+      return inWindow.length;
+    case "distinct":
+      return new Set(inWindow.flatMap((sample) => sample.user ?? [])).size;
+    case "avg":
+      return inWindow.length === 0
+        ? undefined
+        : inWindow.reduce((sum, sample) => sum + sample.value, 0) / inWindow.length;
+    case "max":
+      return inWindow.length === 0 ? undefined : Math.max(...inWindow.map((sample) => sample.value));
+    case "last":
+      return [...inWindow].sort((a, b) => b.at - a.at || (a.id < b.id ? 1 : -1))[0]?.value;
+  }
+}
+
+function windowMs(window: Duration): number {
+  const unit = { s: 1_000, m: 60_000, h: 3_600_000, d: DAY_MS, w: 7 * DAY_MS, mo: DAY_MS, y: DAY_MS, bd: DAY_MS }[
+    window.unit
+  ];
+  return window.amount * unit;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  const upper = sorted[middle] ?? 0;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? 0) + upper) / 2;
+}

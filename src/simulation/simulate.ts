@@ -1,0 +1,439 @@
+/**
+ * Rehearsal: the real machine on a virtual clock. `simulate` walks a scenario through published plans, in memory, and gives
+ * every run's timeline. The drivers share `engine/walk.ts`; what differs is only who answers `perform`.
+ */
+import type { HealthModel } from "../customers/health-model.js";
+import type { Model, Segments } from "../customers/model.js";
+import { newRun } from "../engine/advance.js";
+import type { RunEvent } from "../engine/event.js";
+import type { Plan } from "../engine/plan.js";
+import type { Policy } from "../engine/policy.js";
+import type { RunState } from "../engine/state.js";
+import type { TimelineEntry } from "../engine/timeline.js";
+import { walk } from "../engine/walk.js";
+import { evaluate, isTrue } from "../expression/evaluate.js";
+import type { FactValue } from "../expression/expression.js";
+import { references } from "../expression/references.js";
+import { addDuration } from "../values/add-duration.js";
+import type { Calendar } from "../values/calendar.js";
+import { escapeIdPart } from "../values/ids.js";
+import type { Instant } from "../values/instant.js";
+import { instantAt } from "../values/zone.js";
+import { SimulatedCustomers, type SimulatedSubject } from "./customers.js";
+import { type SimulatedRun, SimulatedWorld } from "./world.js";
+import type { Scenario, Scripted } from "./records.js";
+
+export interface SimulationSetting {
+  readonly plans: readonly Plan[];
+  readonly model: Model;
+  readonly segments: Segments;
+  readonly calendars: readonly Calendar[];
+  readonly policy: Policy;
+  readonly health?: HealthModel;
+}
+
+export interface SimulatedTimeline {
+  readonly run: string;
+  readonly playbook: string;
+  readonly outcome?: string;
+  readonly state: RunState;
+  readonly entries: readonly TimelineEntry[];
+}
+
+/** Walks the scenario from its beginning to its end. Deterministic: the same input gives the same timelines. */
+export async function simulate(setting: SimulationSetting, scenario: Scenario): Promise<readonly SimulatedTimeline[]> {
+  return new Simulation(setting, scenario).walkAll();
+}
+
+/** A bound against a scenario that never comes to rest. */
+const INSTANTS_MAX = 200_000;
+
+interface ActiveRun {
+  readonly world: SimulatedRun;
+  readonly plan: Plan;
+  readonly arrived: RunEvent[];
+  wakeAt: Instant | undefined;
+  state: RunState;
+  /** Lets a run that is idle go on; undefined while it is busy or over. */
+  resume: (() => void) | undefined;
+  /** Told when the run is idle again, or over. */
+  rested: (() => void) | undefined;
+  isOver: boolean;
+}
+
+interface DueStart {
+  at: Instant;
+  readonly plan: Plan;
+  readonly subject: SimulatedSubject;
+  readonly trigger: number;
+}
+
+class Simulation {
+  private readonly world: SimulatedWorld;
+  private readonly runs: ActiveRun[] = [];
+  private readonly script: Scripted[];
+  private readonly plans: ReadonlyMap<string, Plan>;
+  private readonly ordinals = new Map<string, number>();
+  private readonly due = new Map<string, DueStart>();
+  private readonly started = new Set<string>();
+  private now: Instant;
+
+  constructor(
+    private readonly setting: SimulationSetting,
+    private readonly scenario: Scenario,
+  ) {
+    this.now = scenario.at;
+    this.plans = new Map(setting.plans.map((plan) => [plan.playbook, plan]));
+    const customers = new SimulatedCustomers(setting.model, setting.segments);
+    this.world = new SimulatedWorld(
+      customers,
+      setting.policy,
+      setting.calendars,
+      setting.model,
+      scenario.reactions,
+      (request) =>
+        this.enrol(request.playbook, request.subject, request.at, {
+          inputs: request.inputs,
+          ...(request.parent === undefined ? {} : { parent: request.parent }),
+          isManual: true,
+        }),
+    );
+    customers.upsert(scenario.given, Number.MIN_SAFE_INTEGER);
+    this.script = [...scenario.script].sort((a, b) => a.at - b.at);
+  }
+
+  async walkAll(): Promise<readonly SimulatedTimeline[]> {
+    this.rearm();
+    for (let i = 0; i < INSTANTS_MAX; i++) {
+      const next = this.nextInstant();
+      if (next === undefined || next > this.scenario.until) break;
+      this.now = Math.max(this.now, next);
+      await this.happen();
+    }
+    return this.runs.map((run) => ({
+      run: run.world.id,
+      playbook: run.plan.playbook,
+      ...(run.state.outcome === undefined || run.state.phase !== "ended" ? {} : { outcome: run.state.outcome }),
+      state: run.state,
+      entries: run.world.timeline,
+    }));
+  }
+
+  private nextInstant(): Instant | undefined {
+    const instants: Instant[] = [];
+    const scripted = this.script[0];
+    if (scripted !== undefined) instants.push(scripted.at);
+    const pending = this.world.nextPending();
+    if (pending !== undefined) instants.push(pending);
+    for (const run of this.runs) if (!run.isOver && run.wakeAt !== undefined) instants.push(run.wakeAt);
+    for (const start of this.due.values()) instants.push(start.at);
+    const enrolment = this.pendingEnrolments()[0];
+    if (enrolment !== undefined) instants.push(enrolment.at);
+    return instants.length === 0 ? undefined : Math.min(...instants);
+  }
+
+  private pendingEnrolments() {
+    return (this.scenario.enrolments ?? [])
+      .map((one, i) => ({ ...one, id: `enrol/${i}` }))
+      .filter((one) => !this.started.has(one.id))
+      .sort((a, b) => a.at - b.at);
+  }
+
+  /** Everything of one instant: what the script says, then events to runs, then runs whose time has come. */
+  private async happen(): Promise<void> {
+    while (this.script[0] !== undefined && this.script[0].at <= this.now) this.play(this.script.shift() as Scripted);
+    for (const one of this.pendingEnrolments()) {
+      if (one.at > this.now) break;
+      this.started.add(one.id);
+      this.enrol(
+        one.playbook,
+        { accountId: one.accountId, ...(one.contactId === undefined ? {} : { contactId: one.contactId }) },
+        one.at,
+        { inputs: one.inputs ?? {}, isManual: true },
+      );
+      await this.startNew();
+    }
+    for (const [id, start] of [...this.due].sort((a, b) => a[1].at - b[1].at)) {
+      if (start.at > this.now) continue;
+      this.due.delete(id);
+      this.enrol(start.plan.playbook, start.subject, start.at, { inputs: {}, trigger: start.trigger });
+      await this.startNew();
+    }
+    for (let event = this.world.takePending(this.now); event !== undefined; event = this.world.takePending(this.now)) {
+      if (event.runId === undefined) {
+        for (const plan of this.setting.plans) this.enrolBy(plan, event);
+        await this.startNew();
+      }
+      if ((event.changed ?? []).length > 0) this.rearm();
+      for (const run of this.runs) {
+        if (run.isOver || !this.world.matches(run.world, event)) continue;
+        run.arrived.push({
+          id: event.id,
+          name: event.name,
+          at: event.at,
+          payload: event.payload,
+          ...(event.changed === undefined ? {} : { changed: event.changed }),
+        });
+        await this.resume(run);
+      }
+    }
+    for (const run of this.runs) {
+      if (!run.isOver && run.wakeAt !== undefined && run.wakeAt <= this.now) await this.resume(run);
+    }
+  }
+
+  private play(scripted: Scripted): void {
+    if (scripted.kind === "event") {
+      this.world.append({ ...scripted });
+      this.world.applyEvent(scripted);
+      return;
+    }
+    const changed = this.world.customers.upsert(scripted.rows, scripted.at);
+    for (const [accountId, paths] of changed) {
+      this.world.append({
+        id: `${scripted.id}/${accountId}`,
+        name: "facts.changed",
+        at: scripted.at,
+        accountId,
+        payload: {},
+        changed: [...paths].sort(),
+      });
+    }
+  }
+
+  // ── enrolment ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private enrolBy(plan: Plan, event: ReturnType<SimulatedWorld["takePending"]> & object): void {
+    if (plan.subject === "contact" && event.contactId === undefined) return;
+    const subject: SimulatedSubject = {
+      accountId: event.accountId,
+      ...(event.contractId === undefined ? {} : { contractId: event.contractId }),
+      ...(plan.subject === "contact" && event.contactId !== undefined ? { contactId: event.contactId } : {}),
+    };
+    for (const trigger of plan.enroll.when) {
+      if (trigger.kind === "health" && event.name === "health.changed" && event.payload["cause"] === "data") {
+        if (event.payload["to"] !== trigger.becomes) continue;
+      } else if (trigger.kind !== "event" || trigger.event !== event.name) continue;
+      else if (
+        trigger.where !== undefined &&
+        !isTrue(trigger.where, this.lookup(subject, [trigger.where], event.at, event))
+      )
+        continue;
+      this.enrol(plan.playbook, subject, event.at, { inputs: {}, event });
+      return;
+    }
+  }
+
+  private lookup(
+    subject: SimulatedSubject,
+    expressions: readonly Parameters<typeof references>[0][],
+    at: Instant,
+    event?: RunEvent,
+  ) {
+    const paths = [...new Set(expressions.flatMap(references))];
+    const facts = this.world.customers.read(subject, paths, at);
+    return (path: string): FactValue | undefined => {
+      if (path.startsWith("event.")) {
+        const name = path.slice(6);
+        return name === "at" ? event?.at : name === "name" ? event?.name : event?.payload[name];
+      }
+      return path === "now" ? at : facts[path];
+    };
+  }
+
+  private readonly fresh: ActiveRun[] = [];
+
+  private enrol(
+    playbook: string,
+    subject: SimulatedSubject,
+    at: Instant,
+    how: {
+      inputs: Readonly<Record<string, FactValue>>;
+      event?: RunEvent & { contractId?: string };
+      parent?: { run: string; key: string; step?: string };
+      isManual?: boolean;
+      trigger?: number;
+    },
+  ): { run: string } | { refused: string } {
+    const plan = this.plans.get(playbook);
+    if (plan === undefined) return { refused: "unknown_playbook" };
+    const lookup = this.lookup(
+      subject,
+      [plan.enroll.if, plan.enroll.key, ...Object.values(plan.enroll.with)].filter((one) => one !== undefined),
+      at,
+      how.event,
+    );
+    if (plan.enroll.if !== undefined && !isTrue(plan.enroll.if, lookup)) return { refused: "condition" };
+    const keyed = plan.enroll.key === undefined ? undefined : evaluate(plan.enroll.key, lookup);
+    const subjectId = plan.subject === "contact" ? (subject.contactId ?? "") : subject.accountId;
+    const key = keyed === undefined ? subjectId : String(keyed);
+    const inputs: Record<string, FactValue> = { ...how.inputs };
+    for (const [name, expression] of Object.entries(plan.enroll.with)) {
+      const value = inputs[name] ?? evaluate(expression, lookup);
+      if (value !== undefined) inputs[name] = value;
+    }
+    const earlier = [...this.runs, ...this.fresh].filter(
+      (run) => run.plan.playbook === playbook && run.world.key === key,
+    );
+    const live = earlier.find((run) => !run.isOver);
+    if (live !== undefined) {
+      this.world.append({
+        id: `${how.event?.id ?? `${at}`}/again/${live.world.id}`,
+        name: "run.triggered_again",
+        at,
+        accountId: subject.accountId,
+        runId: live.world.id,
+        payload: Object.fromEntries(Object.entries(inputs).map(([name, value]) => [`input.${name}`, value])),
+      });
+      return { refused: "live" };
+    }
+    if (!this.mayAgain(plan, earlier, subjectId, at)) return { refused: "again" };
+    const ordinal = (this.ordinals.get(`${playbook}/${key}`) ?? 0) + 1;
+    this.ordinals.set(`${playbook}/${key}`, ordinal);
+    const id = `run/${escapeIdPart(playbook)}/${escapeIdPart(subjectId)}/${escapeIdPart(key)}/${ordinal}`;
+    const contractId = how.event?.contractId ?? subject.contractId;
+    const run: SimulatedRun = {
+      id,
+      plan,
+      key,
+      accountId: subject.accountId,
+      ...(plan.subject === "contact" && subject.contactId !== undefined ? { contactId: subject.contactId } : {}),
+      ...(contractId === undefined ? {} : { contractId }),
+      startedAt: at,
+      ...(how.event === undefined ? {} : { enrolledBy: how.event.id }),
+      ...(how.parent === undefined ? {} : { parent: how.parent }),
+      confirmed: new Set(),
+      timeline: [],
+    };
+    this.world.runs.set(id, run);
+    this.world.customers.runSpans.push({ playbook, accountId: subject.accountId, from: at });
+    const holds = this.world.holdsOn(subject.accountId, plan);
+    this.fresh.push({
+      world: run,
+      plan,
+      arrived: [],
+      wakeAt: undefined,
+      state: newRun(
+        plan,
+        { id, playbook, subject: plan.subject, subjectId, accountId: subject.accountId, key, startedAt: at },
+        inputs,
+        holds,
+      ),
+      resume: undefined,
+      rested: undefined,
+      isOver: false,
+    });
+    return { run: id };
+  }
+
+  private mayAgain(plan: Plan, earlier: readonly ActiveRun[], subjectId: string, at: Instant): boolean {
+    const { again } = plan.enroll;
+    if (again.kind === "always") return true;
+    const ofSubject = this.runs.filter(
+      (run) => run.plan.playbook === plan.playbook && run.state.run.subjectId === subjectId,
+    );
+    if (again.kind === "never") return ofSubject.length === 0;
+    if (again.kind === "per_key") return earlier.length === 0;
+    const zone = this.world.customers.zone(earlier[0]?.world.accountId ?? "", at);
+    const ended = ofSubject.map((run) => run.world.endedAt ?? Number.NEGATIVE_INFINITY);
+    return ended.every((end) => addDuration(end, again.duration, zone, this.world.calendarOf(undefined, "", at)) <= at);
+  }
+
+  /** `before:` triggers: armed for every subject that has the date, moved with it. */
+  private rearm(): void {
+    for (const plan of this.setting.plans) {
+      plan.enroll.when.forEach((trigger, i) => {
+        if (trigger.kind !== "before" || trigger.date.op !== "fact") return;
+        const path = trigger.date.path;
+        for (const accountId of this.world.customers.accountIds()) {
+          const ids = path.startsWith("contract.") ? this.world.customers.contractIdsOf(accountId) : [undefined];
+          for (const contractId of ids) {
+            const subject = { accountId, ...(contractId === undefined ? {} : { contractId }) };
+            const id = `${plan.playbook}/${i}/${contractId ?? accountId}`;
+            const date = this.world.customers.date(subject, path, this.now);
+            const zone = this.world.customers.zone(accountId, this.now);
+            const at = typeof date === "string" ? instantAt(date, this.setting.policy.datesAt, zone) : date;
+            if (at === undefined || at <= this.now) {
+              this.due.delete(id);
+              continue;
+            }
+            if (this.armed.get(id) === at) continue;
+            this.armed.set(id, at);
+            const start = addDuration(
+              at,
+              { ...trigger.by, amount: -trigger.by.amount },
+              zone,
+              this.world.calendarOf(accountId, plan.calendar, this.now),
+            );
+            this.due.set(id, { at: Math.max(start, this.now), plan, subject, trigger: i });
+          }
+        }
+      });
+    }
+  }
+
+  /** The date each `before:` item was last armed for: it fires once per date. */
+  private readonly armed = new Map<string, Instant>();
+
+  // ── runs ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private async startNew(): Promise<void> {
+    for (let run = this.fresh.shift(); run !== undefined; run = this.fresh.shift()) {
+      this.runs.push(run);
+      const rested = this.restOf(run);
+      this.drive(run).catch((error: unknown) => {
+        this.fault ??= { error };
+        run.rested?.();
+      });
+      await rested;
+      this.raise();
+    }
+  }
+
+  private async drive(run: ActiveRun): Promise<void> {
+    run.state = await walk(run.plan, run.state, {
+      perform: async (request) => this.world.perform(run.world, request),
+      persist: async (request) => this.world.perform(run.world, request),
+      arrived: () => run.arrived.splice(0),
+      idle: (until) =>
+        new Promise<void>((resolve) => {
+          run.wakeAt = until;
+          run.resume = resolve;
+          run.rested?.();
+        }),
+      hasReached: (at) => this.now >= at,
+      isLong: () => false,
+      observe: (state) => {
+        run.state = state;
+      },
+    });
+    run.isOver = true;
+    run.wakeAt = undefined;
+    run.rested?.();
+  }
+
+  private async resume(run: ActiveRun): Promise<void> {
+    const { resume } = run;
+    if (resume === undefined) return;
+    const rested = this.restOf(run);
+    run.resume = undefined;
+    run.wakeAt = undefined;
+    resume();
+    await rested;
+    this.raise();
+    await this.startNew();
+  }
+
+  /** A fault inside a run's walk belongs to whoever asked for the simulation. */
+  private raise(): void {
+    if (this.fault !== undefined) throw this.fault.error;
+  }
+
+  private fault: { readonly error: unknown } | undefined;
+
+  private restOf(run: ActiveRun): Promise<void> {
+    return new Promise((resolve) => {
+      run.rested = resolve;
+    });
+  }
+}

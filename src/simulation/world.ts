@@ -1,0 +1,752 @@
+import type { Model } from "../customers/model.js";
+import { assigneeFor, contactForRole, contactsOfRole } from "../customers/people.js";
+import { type Command, type Delivery, isPlain, type Outcome } from "../engine/command.js";
+import { decideSend } from "../engine/decide-send.js";
+import type { RunEvent } from "../engine/event.js";
+import type { PerformRequest, PerformResponse } from "../engine/perform.js";
+import type { PersonRule, Plan } from "../engine/plan.js";
+import type { Policy } from "../engine/policy.js";
+import type { TimelineEntry } from "../engine/timeline.js";
+import type { FactValue } from "../expression/expression.js";
+import { evaluate } from "../expression/evaluate.js";
+import { addDuration } from "../values/add-duration.js";
+import { type Calendar, STANDARD_CALENDAR } from "../values/calendar.js";
+import { DAY_MS, type Instant } from "../values/instant.js";
+import { resolveTimeRule } from "../values/time-rule.js";
+import { instantAt } from "../values/zone.js";
+import type { SimulatedCustomers, SimulatedSubject } from "./customers.js";
+import type { Reaction, Scripted } from "./records.js";
+
+export interface SimulatedRun {
+  readonly id: string;
+  readonly plan: Plan;
+  readonly key: string;
+  readonly accountId: string;
+  readonly contactId?: string;
+  readonly contractId?: string;
+  readonly startedAt: Instant;
+  readonly enrolledBy?: string;
+  readonly parent?: { readonly run: string; readonly key: string; readonly step?: string };
+  readonly confirmed: Set<string>;
+  readonly timeline: TimelineEntry[];
+  endedAt?: Instant;
+  releasedAt?: Instant;
+}
+
+export interface LoggedEvent extends RunEvent {
+  readonly accountId: string;
+  readonly contactId?: string;
+  readonly contractId?: string;
+  readonly runId?: string;
+}
+
+interface Mail {
+  readonly key: string;
+  readonly runId: string;
+  readonly effectKey: string;
+  readonly contactId: string;
+  readonly category: string;
+  readonly priority: number;
+  readonly dueAt: Instant;
+  status: "pending" | "sent" | "skipped" | "rejected" | "withdrawn";
+  until?: Instant;
+  staleAt?: Instant;
+  sentAt?: Instant;
+  delivery?: Delivery;
+}
+
+type Enrol = (request: {
+  playbook: string;
+  subject: SimulatedSubject;
+  at: Instant;
+  inputs: Readonly<Record<string, FactValue>>;
+  parent?: { run: string; key: string; step?: string };
+}) => { run: string } | { refused: string };
+
+const EXACT_MS = {
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: DAY_MS,
+  w: 7 * DAY_MS,
+  mo: 30 * DAY_MS,
+  y: 365 * DAY_MS,
+  bd: DAY_MS,
+};
+
+/** The outside of a simulated run: the event log, the mail ledger, tasks, holds. Answers `perform` as the real one would. */
+export class SimulatedWorld {
+  readonly runs = new Map<string, SimulatedRun>();
+  private readonly log: (LoggedEvent & { seq: number })[] = [];
+  private readonly dispatched = new Set<string>();
+  private readonly mails = new Map<string, Mail>();
+  private readonly done = new Map<string, Outcome>();
+  private readonly holds: { accountId: string; playbook: string; holderRun: string; holderPlaybook: string }[] = [];
+  private readonly tasks = new Map<string, { runId: string; key: string; step: string; accountId: string }>();
+
+  constructor(
+    readonly customers: SimulatedCustomers,
+    private readonly policy: Policy,
+    private readonly calendars: readonly Calendar[],
+    private readonly model: Model,
+    private readonly reactions: readonly Reaction[],
+    private readonly enrol: Enrol,
+  ) {}
+
+  // ── events ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Adds an event to the log; a known id changes nothing. */
+  append(event: LoggedEvent): void {
+    if (this.log.some((one) => one.id === event.id)) return;
+    const { kind: _kind, ...kept } = event as LoggedEvent & { kind?: string };
+    this.log.push({ ...kept, seq: this.log.length });
+    this.log.sort((a, b) => a.at - b.at || a.seq - b.seq);
+  }
+
+  nextPending(): Instant | undefined {
+    return this.log.find((event) => !this.dispatched.has(event.id))?.at;
+  }
+
+  takePending(now: Instant): (LoggedEvent & { seq: number }) | undefined {
+    const event = this.log.find((one) => !this.dispatched.has(one.id));
+    if (event === undefined || event.at > now) return undefined;
+    this.dispatched.add(event.id);
+    this.settleTask(event);
+    return event;
+  }
+
+  matches(run: SimulatedRun, event: LoggedEvent): boolean {
+    if (run.endedAt !== undefined || event.at < run.startedAt || event.id === run.enrolledBy) return false;
+    if (event.runId !== undefined) return event.runId === run.id;
+    const { events, facts } = run.plan.listens;
+    return (
+      event.accountId === run.accountId &&
+      (run.contactId === undefined || event.contactId === undefined || event.contactId === run.contactId) &&
+      (run.contractId === undefined || event.contractId === undefined || event.contractId === run.contractId) &&
+      (events.includes(event.name) || event.changed?.some((path) => facts.includes(path)) === true)
+    );
+  }
+
+  /** What a well-known event changes by itself: a milestone is dated, a contact is gone, someone has unsubscribed. */
+  applyEvent(event: Extract<Scripted, { kind: "event" }>): void {
+    for (const [name, milestone] of Object.entries(this.model.milestones)) {
+      if (milestone.on !== event.name) continue;
+      this.reach(event.accountId, milestone.of === "contact" ? (event.contactId ?? "") : "", name, event.at, event.id);
+    }
+    if (event.name === "contact.left" && event.contactId !== undefined) {
+      const changed = this.customers.upsert(
+        { contacts: [{ id: event.contactId, accountId: event.accountId, fields: { is_active: false } }] },
+        event.at,
+      );
+      for (const [accountId, paths] of changed) {
+        this.append({
+          id: `${event.id}/facts`,
+          name: "facts.changed",
+          at: event.at,
+          accountId,
+          payload: {},
+          changed: [...paths],
+        });
+      }
+    }
+  }
+
+  private undelivered(run: SimulatedRun, asOf: Instant): RunEvent[] {
+    return this.log
+      .filter((event) => event.at <= asOf && !run.confirmed.has(event.id) && this.matches(run, event))
+      .map((event) => {
+        this.settleTask(event);
+        return {
+          id: event.id,
+          name: event.name,
+          at: event.at,
+          payload: event.payload,
+          ...(event.changed === undefined ? {} : { changed: event.changed }),
+        };
+      });
+  }
+
+  // ── perform ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  perform(run: SimulatedRun, request: PerformRequest): PerformResponse {
+    for (const id of request.confirm) run.confirmed.add(id);
+    const first = this.undelivered(run, request.asOf);
+    if (first.length > 0) return { events: first, outcomes: {} };
+    run.timeline.push(...request.entries);
+    const outcomes: Record<string, Outcome> = {};
+    let isPlainSoFar = true;
+    for (const command of request.commands) {
+      if (command.speculative === true && !isPlainSoFar) break;
+      const events = this.undelivered(run, request.asOf);
+      if (events.length > 0) return { events, outcomes };
+      const outcome = this.outcomeOf(run, command, request.asOf);
+      outcomes[command.key] = outcome;
+      isPlainSoFar &&= isPlain(command, outcome);
+    }
+    return { events: [], outcomes };
+  }
+
+  private outcomeOf(run: SimulatedRun, command: Command, at: Instant): Outcome {
+    const effect = `${run.id}|${command.key}`;
+    const known = this.done.get(effect);
+    if (known !== undefined) return known;
+    const outcome = this.act(run, command, at);
+    if (isOnce(command)) this.done.set(effect, outcome);
+    return outcome;
+  }
+
+  private act(run: SimulatedRun, command: Command, at: Instant): Outcome {
+    const subject = subjectOf(run);
+    switch (command.kind) {
+      case "read":
+        return { kind: "read", at, facts: this.customers.read(subject, command.facts, at) };
+      case "resolve": {
+        const { zone, calendar } = this.clockOf(run, at);
+        return { kind: "resolved", at: resolveTimeRule(command.rule, command.from, zone, calendar) };
+      }
+      case "resolve_date": {
+        const due = this.dateOf(run, command, at);
+        return due === undefined ? { kind: "resolved" } : { kind: "resolved", at: due };
+      }
+      case "email":
+        return this.email(run, command, at);
+      case "email_withdraw":
+        for (const mail of this.mails.values()) {
+          if (mail.runId === run.id && mail.effectKey === command.email && mail.status === "pending")
+            mail.status = "withdrawn";
+        }
+        return { kind: "done", at };
+      case "slack":
+        return { kind: "posted", at, to: this.personOf(run, command.to, at) };
+      case "task":
+        return this.task(run, command, at);
+      case "task_tighten":
+        return { kind: "done", at };
+      case "milestone":
+        this.reach(
+          run.accountId,
+          this.model.milestones[command.milestone]?.of === "contact" ? (run.contactId ?? "") : "",
+          command.milestone,
+          at,
+          `${run.id}|${command.key}`,
+        );
+        return { kind: "done", at };
+      case "set":
+        this.set(run, command, at);
+        return { kind: "done", at };
+      case "health": {
+        const facts = this.customers.read(subject, ["health.score", "health.status"], at);
+        const score = facts["health.score"];
+        return {
+          kind: "measured",
+          at,
+          score: typeof score === "number" ? score : null,
+          status: String(facts["health.status"] ?? "unknown"),
+        };
+      }
+      case "play": {
+        const started = this.enrol({
+          playbook: command.playbook,
+          subject,
+          at,
+          inputs: command.inputs,
+          parent: { run: run.id, key: command.key, ...(command.step === undefined ? {} : { step: command.step }) },
+        });
+        return "run" in started
+          ? { kind: "played", at, run: started.run }
+          : { kind: "played", at, run: null, refused: started.refused };
+      }
+      case "hold":
+        this.hold(run, command.playbooks, at);
+        return { kind: "done", at };
+      case "leave":
+        this.leave(run, command, at);
+        return { kind: "done", at };
+      case "close":
+        this.close(run, command.outcome, at);
+        return { kind: "done", at };
+      case "risk":
+      case "opportunity":
+      case "park":
+        return { kind: "done", at };
+    }
+  }
+
+  private email(run: SimulatedRun, command: Extract<Command, { kind: "email" }>, at: Instant): Outcome {
+    const contacts = this.customers.contacts(run.accountId, at);
+    const pinned = [...this.mails.values()].filter((mail) => mail.runId === run.id && mail.effectKey === command.key);
+    if (pinned.length === 0) {
+      const to = command.to;
+      const chosen =
+        to.kind === "subject"
+          ? contacts.filter((contact) => contact.id === run.contactId)
+          : to.kind === "each"
+            ? contactsOfRole(to.role, contacts)
+            : [contactForRole(to.role, contacts)].filter((contact) => contact !== undefined);
+      for (const contact of chosen) {
+        const key = `${run.id}|${command.key}|${contact.id}|email`;
+        const mail: Mail = {
+          key,
+          runId: run.id,
+          effectKey: command.key,
+          contactId: contact.id,
+          category: command.category,
+          priority: command.priority,
+          dueAt: at,
+          status: "pending",
+        };
+        this.mails.set(key, mail);
+        pinned.push(mail);
+      }
+      if (chosen.length === 0) {
+        this.openTask(`${run.id}|${command.key}:no_contact`, run, command, false, at);
+        return { kind: "emailed", at, deliveries: [] };
+      }
+    }
+    for (const mail of pinned) if (mail.status === "pending") this.decide(run, command, mail, contacts, at);
+    const deliveries = pinned.flatMap((mail) => mail.delivery ?? []);
+    const waiting = pinned.filter((mail) => mail.status === "pending");
+    const next = waiting.reduce<Mail | undefined>(
+      (a, b) => (a === undefined || (b.until ?? 0) < (a.until ?? 0) ? b : a),
+      undefined,
+    );
+    if (next?.until === undefined || next.staleAt === undefined) return { kind: "emailed", at, deliveries };
+    return {
+      kind: "deferred",
+      at,
+      until: next.until,
+      staleAt: Math.min(...waiting.map((mail) => mail.staleAt ?? Number.POSITIVE_INFINITY)),
+      reason: (next.delivery?.reason ?? "outside_window") as Extract<Outcome, { kind: "deferred" }>["reason"],
+      deliveries,
+    };
+  }
+
+  private decide(
+    run: SimulatedRun,
+    command: Extract<Command, { kind: "email" }>,
+    mail: Mail,
+    contacts: ReturnType<SimulatedCustomers["contacts"]>,
+    at: Instant,
+  ): void {
+    const contact = contacts.find((one) => one.id === mail.contactId);
+    const category = this.policy.categories[command.category];
+    const exempt = (name: string): boolean => this.policy.categories[name]?.isCapped === false;
+    const others = [...this.mails.values()].filter((one) => one.contactId === mail.contactId && one.key !== mail.key);
+    const perMs = EXACT_MS[this.policy.email.cap.per.unit] * this.policy.email.cap.per.amount;
+    const released = run.releasedAt;
+    const sentSince = others.flatMap((one) =>
+      released !== undefined && one.sentAt !== undefined && one.sentAt >= released ? [one.sentAt] : [],
+    );
+    const decision = decideSend({
+      now: at,
+      since: command.since,
+      send: command.send,
+      sendWithin: command.sendWithin ?? this.policy.email.sendWithin,
+      isExiting: command.exiting,
+      category: {
+        name: command.category,
+        canUnsubscribe: category?.canUnsubscribe ?? true,
+        isCapped: category?.isCapped ?? true,
+        keepsQuietHours: category?.keepsQuietHours ?? true,
+      },
+      recipient: {
+        isActive: contact?.isActive === true,
+        hasAddress: contact?.email !== null && contact?.email !== undefined,
+        zone: contact?.zone ?? "UTC",
+        calendar: this.calendarOf(run.accountId, "customer", at),
+      },
+      isTestAccount: this.customers.isTest(run.accountId, at),
+      isAddressAllowed: true,
+      suppressions: this.customers.suppressions.filter((one) => one.email === contact?.email && one.at <= at),
+      isKillSwitchOn: false,
+      isHeld: false,
+      counted: others.flatMap((one) => (one.sentAt !== undefined && !exempt(one.category) ? [one.sentAt] : [])),
+      waiting: others
+        .filter(
+          (one) => one.status === "pending" && !exempt(one.category) && (one.staleAt === undefined || one.staleAt > at),
+        )
+        .map((one) => ({
+          key: one.key,
+          priority: one.priority,
+          ...(one.until === undefined ? {} : { until: one.until }),
+        })),
+      priority: command.priority,
+      key: mail.key,
+      ...(released === undefined ? {} : { releasedAt: released }),
+      ...(sentSince.length === 0 ? {} : { lastSentAt: Math.max(...sentSince) }),
+      rules: {
+        cap: { messages: this.policy.email.cap.messages, perMs },
+        quietHours: this.policy.email.quietHours,
+        spreadMs: EXACT_MS[this.policy.email.spread.unit] * this.policy.email.spread.amount,
+        spacingAfterReleaseMs:
+          EXACT_MS[this.policy.email.spacingAfterRelease.unit] * this.policy.email.spacingAfterRelease.amount,
+      },
+    });
+    switch (decision.kind) {
+      case "defer":
+        mail.until = decision.until;
+        mail.staleAt = decision.staleAt;
+        mail.delivery = {
+          contact: mail.contactId,
+          result: "deferred",
+          at,
+          reason: decision.reason,
+          until: decision.until,
+        };
+        return;
+      case "skip":
+        mail.status = "skipped";
+        mail.delivery = { contact: mail.contactId, result: "skipped", at, reason: decision.reason };
+        return;
+      case "send": {
+        mail.status = "sent";
+        mail.sentAt = at;
+        const locale = [
+          contact?.locale,
+          this.customers.locale(run.accountId, at),
+          this.policy.company.defaultLocale,
+          "en",
+        ].find((one) => typeof one === "string" && command.locales[one] !== undefined);
+        mail.delivery = { contact: mail.contactId, result: "sent", at, ...(locale == null ? {} : { locale }) };
+        this.react(run, "email", command, mail.contactId, at);
+      }
+    }
+  }
+
+  private task(run: SimulatedRun, command: Extract<Command, { kind: "task" }>, at: Instant): Outcome {
+    const team = this.customers.team(run.accountId, at);
+    const found = assigneeFor(command.for, team, this.customers.directory(), at, this.policy.tasks.fallback);
+    const zone = found.kind === "person" ? found.person.timezone : this.customers.zone(run.accountId, at);
+    const calendar =
+      found.kind === "person" ? this.named(found.person.calendar) : this.calendarOf(run.accountId, "customer", at);
+    const due = addDuration(at, command.due, zone, calendar);
+    const id = `${run.id}|${command.key}`;
+    this.openTask(id, run, command, command.required, at);
+    this.react(run, "task", command, undefined, at, id);
+    return { kind: "task_opened", at, task: id, assignee: found.kind === "person" ? found.person.id : null, due };
+  }
+
+  private openTask(id: string, run: SimulatedRun, command: Command, required: boolean, at: Instant): void {
+    this.tasks.set(id, {
+      runId: run.id,
+      key: command.key,
+      step: command.step ?? command.path,
+      accountId: run.accountId,
+    });
+    this.customers.tasks.set(id, { runId: run.id, required, openedAt: at });
+    this.append({
+      id: `${id}/opened`,
+      name: "facts.changed",
+      at,
+      accountId: run.accountId,
+      runId: run.id,
+      payload: {},
+      changed: ["tasks.open", "tasks.required_open"],
+    });
+  }
+
+  /** A closing that the log brings: the task is closed from then on. */
+  private settleTask(event: LoggedEvent): void {
+    if (event.name !== "task.closed") return;
+    const task = this.customers.tasks.get(String(event.payload["task"]));
+    if (task !== undefined && task.closedAt === undefined) task.closedAt = event.at;
+  }
+
+  /** What people do about a mail or a task: an event of later. */
+  private react(
+    run: SimulatedRun,
+    to: Reaction["to"],
+    command: Command,
+    contactId: string | undefined,
+    at: Instant,
+    task?: string,
+  ): void {
+    this.reactions.forEach((reaction, i) => {
+      if (reaction.to !== to || (reaction.step !== "*" && reaction.step !== command.step)) return;
+      const when = at + EXACT_MS[reaction.after.unit] * reaction.after.amount;
+      const id = `reaction/${i}/${run.id}|${command.key}|${contactId ?? ""}`;
+      const own = { id, at: when, accountId: run.accountId, runId: run.id };
+      const step = command.step ?? command.path;
+      switch (reaction.do.kind) {
+        case "reply":
+          this.append({ ...own, name: "email.replied", payload: { run: run.id, key: command.key, step } });
+          return;
+        case "bounce":
+          this.append({
+            ...own,
+            name: "email.bounced",
+            payload: { run: run.id, key: command.key, step, permanent: true },
+          });
+          return;
+        case "unsubscribe":
+          this.append({
+            id,
+            at: when,
+            accountId: run.accountId,
+            ...(contactId === undefined ? {} : { contactId }),
+            name: "email.unsubscribed",
+            payload: { contact: contactId ?? "" },
+          });
+          return;
+        case "event": {
+          const event = {
+            id,
+            at: when,
+            accountId: run.accountId,
+            ...(contactId === undefined ? {} : { contactId }),
+            ...(run.contractId === undefined ? {} : { contractId: run.contractId }),
+            name: reaction.do.name,
+            payload: reaction.do.payload,
+          };
+          this.append(event);
+          this.applyEvent({ kind: "event", ...event });
+          return;
+        }
+        case "complete":
+        case "skip":
+          this.append({
+            ...own,
+            name: "task.closed",
+            payload: {
+              task: task ?? "",
+              run: run.id,
+              key: command.key,
+              step,
+              status: reaction.do.kind === "complete" ? "done" : "skipped",
+              ...(reaction.do.kind === "complete" && reaction.do.outcome !== undefined
+                ? { outcome: reaction.do.outcome }
+                : {}),
+              ...(reaction.do.kind === "complete" && reaction.do.note !== undefined ? { note: reaction.do.note } : {}),
+            },
+            changed: ["tasks.open", "tasks.required_open"],
+          });
+      }
+    });
+  }
+
+  private reach(accountId: string, contactId: string, milestone: string, at: Instant, cause: string): void {
+    const key = `${accountId}\n${contactId}\n${milestone}`;
+    if (this.customers.milestones.has(key)) return;
+    this.customers.milestones.set(key, at);
+    this.append({
+      id: `${cause}/milestone/${milestone}`,
+      name: "milestone.reached",
+      at,
+      accountId,
+      ...(contactId === "" ? {} : { contactId }),
+      payload: { milestone },
+      changed: [`milestone.${milestone}`],
+    });
+  }
+
+  private set(run: SimulatedRun, command: Extract<Command, { kind: "set" }>, at: Instant): void {
+    const [entity, field] = command.field.split(".") as [string, string];
+    const id = entity === "contact" ? run.contactId : entity === "contract" ? run.contractId : run.accountId;
+    if (id === undefined) return;
+    const value = Array.isArray(command.value) ? null : (command.value as string | number | boolean | null);
+    const rows = [{ id, accountId: run.accountId, fields: { [field]: value } }];
+    const changed = this.customers.upsert(
+      entity === "contact" ? { contacts: rows } : entity === "contract" ? { contracts: rows } : { accounts: rows },
+      at,
+    );
+    for (const [accountId, paths] of changed) {
+      this.append({
+        id: `${run.id}|${command.key}/facts`,
+        name: "facts.changed",
+        at,
+        accountId,
+        payload: {},
+        changed: [...paths].sort(),
+      });
+    }
+  }
+
+  // ── holds and endings ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  holdsOn(accountId: string, plan: Plan): string[] {
+    return [
+      ...new Set(
+        this.holds
+          .filter(
+            (hold) =>
+              hold.accountId === accountId && hold.playbook === plan.playbook && this.outranks(hold.holderRun, plan),
+          )
+          .map((hold) => `playbook:${hold.holderPlaybook}`),
+      ),
+    ];
+  }
+
+  /** When two playbooks pause each other, the one with the lower priority holds. */
+  private outranks(holderRun: string, plan: Plan): boolean {
+    const holder = this.runs.get(holderRun)?.plan;
+    return holder === undefined || !plan.pauses.includes(holder.playbook) || holder.priority >= plan.priority;
+  }
+
+  private hold(run: SimulatedRun, playbooks: readonly string[], at: Instant): void {
+    for (const playbook of playbooks) {
+      if (this.holds.some((hold) => hold.playbook === playbook && hold.holderRun === run.id)) continue;
+      const isFirst = !this.holds.some(
+        (hold) =>
+          hold.accountId === run.accountId && hold.playbook === playbook && hold.holderPlaybook === run.plan.playbook,
+      );
+      this.holds.push({ accountId: run.accountId, playbook, holderRun: run.id, holderPlaybook: run.plan.playbook });
+      if (!isFirst) continue;
+      for (const other of this.runs.values()) {
+        if (
+          other.accountId !== run.accountId ||
+          other.plan.playbook !== playbook ||
+          other.endedAt !== undefined ||
+          other.id === run.id
+        )
+          continue;
+        if (!this.outranks(run.id, other.plan)) continue;
+        this.append({
+          id: `${run.id}/held/${other.id}`,
+          name: "run.held",
+          at,
+          accountId: run.accountId,
+          runId: other.id,
+          payload: { hold: `playbook:${run.plan.playbook}` },
+        });
+      }
+    }
+  }
+
+  private leave(run: SimulatedRun, command: Extract<Command, { kind: "leave" }>, at: Instant): void {
+    if (command.deferredEmail === "cancel") {
+      for (const mail of this.mails.values())
+        if (mail.runId === run.id && mail.status === "pending") mail.status = "withdrawn";
+    }
+    if (command.openTasks === "cancel") {
+      for (const task of this.customers.tasks.values())
+        if (task.runId === run.id && task.closedAt === undefined) task.closedAt = at;
+    }
+  }
+
+  private close(run: SimulatedRun, outcome: string, at: Instant): void {
+    run.endedAt = at;
+    for (const span of this.customers.runSpans) {
+      if (span.playbook === run.plan.playbook && span.accountId === run.accountId && span.to === undefined)
+        span.to = at;
+    }
+    const mine = this.holds.filter((hold) => hold.holderRun === run.id);
+    for (const hold of mine) {
+      this.holds.splice(this.holds.indexOf(hold), 1);
+      const isLast = !this.holds.some(
+        (one) =>
+          one.accountId === hold.accountId &&
+          one.playbook === hold.playbook &&
+          one.holderPlaybook === hold.holderPlaybook,
+      );
+      if (!isLast) continue;
+      for (const other of this.runs.values()) {
+        if (other.accountId !== run.accountId || other.plan.playbook !== hold.playbook || other.endedAt !== undefined)
+          continue;
+        other.releasedAt = at;
+        this.append({
+          id: `${run.id}/released/${other.id}`,
+          name: "run.released",
+          at,
+          accountId: run.accountId,
+          runId: other.id,
+          payload: { hold: `playbook:${hold.holderPlaybook}` },
+        });
+      }
+    }
+    if (run.parent !== undefined) {
+      this.append({
+        id: `${run.id}/ended`,
+        name: "run.ended",
+        at,
+        accountId: run.accountId,
+        runId: run.parent.run,
+        payload: { run: run.id, outcome, key: run.parent.key, step: run.parent.step ?? "" },
+      });
+    }
+  }
+
+  // ── people, zones, calendars ───────────────────────────────────────────────────────────────────────────────────────
+
+  private personOf(run: SimulatedRun, rule: PersonRule, at: Instant): string {
+    if (rule.kind === "channel") return rule.channel;
+    const found = assigneeFor(
+      rule,
+      this.customers.team(run.accountId, at),
+      this.customers.directory(),
+      at,
+      this.policy.tasks.fallback,
+    );
+    return found.kind === "person" ? found.person.id : found.queue;
+  }
+
+  private clockOf(run: SimulatedRun, at: Instant): { zone: string; calendar: Calendar } {
+    if (run.plan.calendar === "csm") {
+      const csm = this.customers.users.get(this.customers.team(run.accountId, at).csmId ?? "");
+      if (csm !== undefined) return { zone: csm.timezone, calendar: this.named(csm.calendar) };
+    }
+    return {
+      zone: this.customers.zone(run.accountId, at),
+      calendar: this.calendarOf(run.accountId, run.plan.calendar, at),
+    };
+  }
+
+  /** `customer`, `csm` (here the customer's) or a name; unknown names mean `standard`. */
+  calendarOf(accountId: string | undefined, which: string, at: Instant): Calendar {
+    if (which !== "customer" && which !== "csm" && which !== "") return this.named(which);
+    const names = accountId === undefined ? [] : this.customers.calendarNames(accountId, at);
+    const known = names.find((name) => this.calendars.some((calendar) => calendar.name === name));
+    return this.named(known ?? "standard");
+  }
+
+  private named(name: string): Calendar {
+    return (
+      this.calendars.find((calendar) => calendar.name === name) ??
+      this.calendars.find((calendar) => calendar.name === "standard") ??
+      STANDARD_CALENDAR
+    );
+  }
+
+  private dateOf(
+    run: SimulatedRun,
+    command: Extract<Command, { kind: "resolve_date" }>,
+    at: Instant,
+  ): Instant | undefined {
+    const { zone, calendar } = this.clockOf(run, at);
+    const subject = subjectOf(run);
+    let base: Instant | undefined;
+    if (command.date.op === "fact") {
+      const date = this.customers.date(subject, command.date.path, at);
+      base =
+        typeof date === "string" ? instantAt(date, this.policy.datesAt, this.customers.zone(run.accountId, at)) : date;
+    } else {
+      const value = evaluate(command.date, (path) => this.customers.read(subject, [path], at)[path]);
+      base = typeof value === "number" ? value : undefined;
+    }
+    return base === undefined || command.offset === undefined
+      ? base
+      : addDuration(base, command.offset, zone, calendar);
+  }
+}
+
+function subjectOf(run: SimulatedRun): SimulatedSubject {
+  return {
+    accountId: run.accountId,
+    runId: run.id,
+    ...(run.contactId === undefined ? {} : { contactId: run.contactId }),
+    ...(run.contractId === undefined ? {} : { contractId: run.contractId }),
+  };
+}
+
+/** Effects that a repeated command must not do twice; reads are as of now, mail has its own ledger. */
+function isOnce(command: Command): boolean {
+  switch (command.kind) {
+    case "read":
+    case "resolve":
+    case "resolve_date":
+    case "email":
+    case "email_withdraw":
+      return false;
+    default:
+      return true;
+  }
+}

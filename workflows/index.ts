@@ -1,0 +1,2 @@
+/** Everything a worker registers as a workflow. */
+export { runPlaybook } from "./run-playbook.js";

@@ -1,0 +1,169 @@
+/**
+ * The Temporal driver of one run: timers, signals, updates, a query, and nothing that decides. Everything it may import is
+ * sandbox-safe (`values`, `expression`, `engine`); a test reads the bundle's module list.
+ */
+import {
+  ActivityCancellationType,
+  CancellationScope,
+  condition,
+  continueAsNew,
+  defineQuery,
+  defineSignal,
+  defineUpdate,
+  isCancellation,
+  proxyActivities,
+  proxyLocalActivities,
+  setHandler,
+  upsertSearchAttributes,
+  uuid4,
+  workflowInfo,
+} from "@temporalio/workflow";
+import type { RunActivities } from "../activities/index.js";
+import { newRun } from "../src/engine/advance.js";
+import { type RunEvent, SYSTEM_EVENTS } from "../src/engine/event.js";
+import type { PerformRequest, PerformResponse } from "../src/engine/perform.js";
+import type { RunState } from "../src/engine/state.js";
+import { statusOf, walk } from "../src/engine/walk.js";
+import type { OperatorVerb, RunStart } from "../src/ports/workflows.js";
+import type { Instant } from "../src/values/instant.js";
+
+/** What an execution starts from: a new run, or one that continues with the state it had. */
+export interface RunPlaybookInput extends RunStart {
+  readonly state?: RunState;
+}
+
+export interface Operation {
+  readonly verb: OperatorVerb;
+  /** Who asks: shown in the timeline. */
+  readonly by: string;
+}
+
+export const eventSignal = defineSignal<[RunEvent]>("event");
+export const stateQuery = defineQuery<RunState | undefined>("state");
+export const operateUpdate = defineUpdate<void, [Operation]>("operate");
+
+/** The first try of everything: one history event. Above 5 s it would cost heartbeats and keep signals waiting. */
+const local = proxyLocalActivities<RunActivities>({
+  startToCloseTimeout: "5 seconds",
+  retry: { maximumAttempts: 1 },
+});
+
+/** What the first try could not do (a store that is away): until it can. */
+const patient = proxyActivities<RunActivities>({
+  startToCloseTimeout: "30 seconds",
+  retry: { initialInterval: "500 milliseconds", backoffCoefficient: 2, maximumInterval: "30 seconds" },
+});
+
+/** One delivery that must be tried again: back-off lives in the ledger and comes as `nextRetryDelay`. */
+const persistent = proxyActivities<RunActivities>({
+  startToCloseTimeout: "15 minutes",
+  retry: { initialInterval: "1 second", backoffCoefficient: 2, maximumInterval: "10 minutes" },
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+});
+
+/** Walks one run to its end; its result is the outcome. */
+export async function runPlaybook(input: RunPlaybookInput): Promise<string> {
+  const { plan, run, clock } = input;
+  const inbox: RunEvent[] = [];
+  let state = input.state ?? newRun(plan, run, input.inputs, input.holds);
+  let shownStatus = statusOf(state);
+
+  setHandler(eventSignal, (event) => void inbox.push(event));
+  setHandler(stateQuery, () => state);
+  setHandler(
+    operateUpdate,
+    ({ verb, by }) => {
+      inbox.push({
+        id: `operate/${uuid4()}`,
+        name: OPERATOR_EVENTS[verb],
+        at: domainNow(),
+        payload: { hold: "operator", by },
+      });
+    },
+    { validator: ({ verb }) => refuse(verb, state) },
+  );
+
+  function domainNow(): Instant {
+    const real = Date.now();
+    return clock.scale === 1 ? real : Math.floor(clock.domainOrigin + (real - clock.realOrigin) * clock.scale);
+  }
+
+  // A run cancelled from Temporal's own tools leaves as one stopped by an operator does: it says so, and cleans up.
+  CancellationScope.current().cancelRequested.catch(() =>
+    inbox.push({ id: "operate/cancelled", name: SYSTEM_EVENTS.stop, at: domainNow(), payload: { by: "temporal" } }),
+  );
+
+  return CancellationScope.nonCancellable(async () => {
+    const last = await walk(plan, state, {
+      perform: (request) => performFirst(request),
+      persist: (request) => persist(request, inbox),
+      arrived: () => inbox.splice(0),
+      idle: async (until) => {
+        if (until === undefined) await condition(() => inbox.length > 0);
+        else await condition(() => inbox.length > 0, Math.max(1, Math.ceil((until - domainNow()) / clock.scale)));
+      },
+      hasReached: (at) => domainNow() >= at,
+      isLong: () => workflowInfo().continueAsNewSuggested && inbox.length === 0,
+      observe: (latest) => {
+        state = latest;
+        const status = statusOf(latest);
+        if (status === shownStatus || status === "exiting" || status === "ended") return;
+        shownStatus = status;
+        upsertSearchAttributes({ WaypostStatus: [status] });
+      },
+    });
+    if (last.phase !== "ended") {
+      await continueAsNew<typeof runPlaybook>({ ...input, state: last });
+    }
+    return last.outcome ?? "";
+  });
+}
+
+const OPERATOR_EVENTS: Readonly<Record<OperatorVerb, string>> = {
+  pause: SYSTEM_EVENTS.held,
+  resume: SYSTEM_EVENTS.released,
+  retry: SYSTEM_EVENTS.retry,
+  skip: SYSTEM_EVENTS.skip,
+  stop: SYSTEM_EVENTS.stop,
+};
+
+/** Throws, and so refuses the update without a trace in the history, where the verb has nothing to act on. */
+function refuse(verb: OperatorVerb, state: RunState): void {
+  const isPaused = state.holds.includes("operator");
+  if (state.phase !== "running" && state.phase !== "new") throw new Error("the run is already leaving");
+  if (verb === "pause" && isPaused) throw new Error("the run is paused already");
+  if (verb === "resume" && !isPaused) throw new Error("the run is not paused by an operator");
+  if ((verb === "retry" || verb === "skip") && state.parked === undefined)
+    throw new Error("the run does not need attention");
+}
+
+async function performFirst(request: PerformRequest): Promise<PerformResponse> {
+  try {
+    return await local.perform(request);
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    // A failed local activity throws its bare failure, a timed-out one wraps it: fall back on both. The ledger makes it safe.
+    return patient.perform(request);
+  }
+}
+
+/** Keeps trying one delivery until it is settled, or until something arrives that may change what should be done. */
+async function persist(request: PerformRequest, inbox: readonly RunEvent[]): Promise<PerformResponse> {
+  const scope = new CancellationScope({ cancellable: true });
+  let isSettled = false;
+  const done = scope
+    .run(() => persistent.persist(request))
+    .then(
+      (response) => ({ response }),
+      (error: unknown) => ({ error }),
+    )
+    .finally(() => {
+      isSettled = true;
+    });
+  await condition(() => isSettled || inbox.length > 0);
+  if (!isSettled) scope.cancel();
+  const result = await done;
+  if ("response" in result) return result.response;
+  if (isCancellation(result.error)) return { events: [], outcomes: {} };
+  throw result.error;
+}
