@@ -16,7 +16,7 @@ export interface TextProblem {
 export function checkText(
   text: string,
   environment: Environment,
-  expected: FactType,
+  expected?: FactType,
 ): { expression?: Expression; problems: readonly TextProblem[] } {
   const checked = checkExpression(text, environment, expected);
   if (checked.ok) {

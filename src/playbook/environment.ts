@@ -1,6 +1,7 @@
 import type { Field, FieldType, Model } from "../customers/model.js";
 import type { FactType } from "../expression/expression.js";
 import type { ExpressionEnvironment } from "./check-expression.js";
+import type { TextScope } from "./liquid.js";
 import type { StepKind } from "./read-playbook.js";
 
 /** What an expression may name in some place, with the values that a text fact is restricted to. */
@@ -147,3 +148,54 @@ function addOfSubject(facts: Record<string, FactType>, model: Model, subject: "a
   for (const [name, metric] of Object.entries(model.metrics)) if (metric.of === subject) facts[`usage.${name}`] = "number";
   for (const [name, { of }] of Object.entries(model.milestones)) if (of === subject) facts[`milestone.${name}`] = "timestamp";
 }
+
+/** The environment of `enroll`: there is no run yet. */
+export function enrollEnvironment(environment: Environment): Environment {
+  const isThere = (path: string) => !/^(run|steps|tasks)\./.test(path);
+  const facts = Object.fromEntries(Object.entries(environment.facts).filter(([path]) => isThere(path)));
+  return { ...environment, facts, always: environment.always.filter(isThere) };
+}
+
+/** What a step's own texts (task titles, nudges) may name. `guarded`: facts that are there at this step. */
+export function textScope(environment: Environment, guarded: ReadonlySet<string> = new Set()): TextScope {
+  const facts = { ...environment.facts, ...PEOPLE_VARIABLES };
+  return { facts, always: new Set([...environment.always, ...guarded, ...ALWAYS_IN_TEXTS]) };
+}
+
+/** What a mail's template may name: also its recipient, whatever the playbook's subject, and links. */
+export function mailScope(environment: Environment, model: Model, guarded: ReadonlySet<string> = new Set()): TextScope {
+  const facts: Record<string, FactType> = { ...environment.facts, ...PEOPLE_VARIABLES, ...LINK_VARIABLES };
+  addFields(facts, {}, "contact", model.contact);
+  addOfSubject(facts, model, "contact");
+  const recipient = ["contact.id", "contact.name", "contact.email", "contact.is_primary", "contact.is_active"];
+  const always = new Set([...environment.always, ...guarded, ...ALWAYS_IN_TEXTS, ...recipient, ...Object.keys(LINK_VARIABLES)]);
+  return { facts, always };
+}
+
+/** Source: docs/language-files.md, "In templates and texts also". */
+const PEOPLE_VARIABLES: Readonly<Record<string, FactType>> = {
+  "csm.name": "string",
+  "csm.first_name": "string",
+  "csm.email": "string",
+  "csm.title": "string",
+  "csm.booking_url": "string",
+  "manager.name": "string",
+  "manager.email": "string",
+  "company.name": "string",
+  "company.domain": "string",
+  "company.support_email": "string",
+  "company.postal_address": "string",
+};
+
+const LINK_VARIABLES: Readonly<Record<string, FactType>> = { "links.unsubscribe": "string", "links.booking": "string" };
+
+/** An account without a CSM is spoken for by the sender of last resort (policy `email.from`), so these are always there. */
+const ALWAYS_IN_TEXTS = [
+  "csm.name",
+  "csm.first_name",
+  "csm.email",
+  "company.name",
+  "company.domain",
+  "company.support_email",
+  "company.postal_address",
+];

@@ -1,0 +1,48 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { describe, expect, it } from "vitest";
+import { formatDiagnostic } from "../../src/playbook/diagnostic.js";
+import { compileWorkspace } from "../../src/playbook/workspace.js";
+
+const ROOT = new URL("../../playbooks", import.meta.url).pathname;
+
+function readFolder(folder: string): Record<string, string> {
+  const files: Record<string, string> = {};
+  for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {
+    if (!entry.isFile()) continue;
+    const path = join(entry.parentPath, entry.name);
+    files[relative(folder, path)] = readFileSync(path, "utf8");
+  }
+  return files;
+}
+
+describe("the shipped playbooks", () => {
+  const files = readFolder(ROOT);
+  const workspace = compileWorkspace(files);
+
+  it("have no error and no warning", () => {
+    const shown = workspace.diagnostics.map((diagnostic) => formatDiagnostic(diagnostic, files[diagnostic.file] ?? ""));
+    expect(shown.join("\n\n")).toBe("");
+  });
+
+  it("are the five, with every template in three locales", () => {
+    expect(workspace.plans.map(({ playbook }) => playbook)).toEqual([
+      "churn-rescue",
+      "onboarding-high-touch",
+      "onboarding-low-touch",
+      "qbr",
+      "renewal",
+    ]);
+    for (const plan of workspace.plans) {
+      for (const locales of Object.values(plan.templates)) expect(Object.keys(locales).sort()).toEqual(["en", "pl", "ru"]);
+    }
+  });
+
+  it("compile to the same plans every time, in well under a second", () => {
+    const begun = performance.now();
+    const again = compileWorkspace(files);
+    expect(performance.now() - begun).toBeLessThan(1000);
+    expect(again).toEqual(workspace);
+    expect(JSON.parse(JSON.stringify(again.plans))).toEqual(again.plans);
+  });
+});
