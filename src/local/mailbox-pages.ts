@@ -136,7 +136,8 @@ header p { margin: 0; color: var(--faint); } a { color: var(--accent); }
 select, input, button { font: inherit; padding: 4px 8px; border: 1px solid #b9c2cc; border-radius: 6px; background: #fff; color: inherit; }
 button { background: var(--accent); border-color: var(--accent); color: #fff; cursor: pointer; }
 table { border-collapse: collapse; width: 100%; } th { text-align: left; font-weight: 600; color: var(--faint); font-size: 13px; }
-.list th, .list td { padding: 7px 10px 7px 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
+.list th, .list td { padding: 7px 10px 7px 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: break-word; }
+@media (max-width: 760px) { .list :is(th, td):is(:nth-child(1), :nth-child(4), :nth-child(5), :nth-child(6)) { display: none; } .date { white-space: normal !important; } }
 .list th, .list td:first-child, .date { white-space: nowrap; } .date { font-variant-numeric: tabular-nums; } .again { background: #fde2e1; color: #8f1d18; border-radius: 4px; padding: 0 6px; font-size: 12px; }
 .headers th { width: 110px; padding: 3px 0; vertical-align: top; } .headers td { padding: 3px 0; overflow-wrap: anywhere; }
 iframe { width: 100%; height: 640px; border: 1px solid var(--line); border-radius: 8px; background: #fff; }

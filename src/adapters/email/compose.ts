@@ -114,7 +114,6 @@ async function buildMessage(
 ): Promise<RawMessage> {
   const { deliveryId, template } = draft;
   if (!DELIVERY_ID.test(deliveryId)) throw new TextFault(`${nameOf(draft)}: the delivery id can't stand in a header`);
-  if (!isAddress(draft.to.address)) throw new TextFault(`${nameOf(draft)}: the recipient's address is not an address`);
   if (!isAddress(draft.from.address)) throw new TextFault(`${nameOf(draft)}: the sender's address is not an address`);
   const messageId = `<${deliveryId}@${options.domain}>`;
   const to = recipient(draft, options.onlyTo);
@@ -123,7 +122,8 @@ async function buildMessage(
     messageId,
     date: new Date(draft.at),
     from: { name: singleLine(draft.from.name), address: draft.from.address },
-    to,
+    // Not the template's fault: the mailer refuses the envelope, as a server would, and nothing of it is in a header.
+    to: isAddress(to.address) ? to : { name: singleLine(draft.to.name), address: "invalid@invalid" },
     ...(options.replyDomain === undefined ? {} : { replyTo: `reply+${deliveryId}@${options.replyDomain}` }),
     subject,
     html: htmlLayout({ subject, preheader, content, footer, locale: template.locale }),
@@ -143,7 +143,7 @@ async function buildMessage(
 function recipient({ to }: MailDraft, onlyTo: OnlyTo | undefined): { name: string; address: string } {
   const allowed = onlyToAllows(onlyTo, to.address);
   if (allowed.kind === "skip" || allowed.to === to.address) return { name: singleLine(to.name), address: to.address };
-  return { name: `${singleLine(to.name)} (${to.address})`, address: allowed.to };
+  return { name: singleLine(`${to.name} (${to.address})`), address: allowed.to };
 }
 
 /** `prepared`: folding would break the long link, and with it the one click. Their parts hold nothing that needs encoding. */
