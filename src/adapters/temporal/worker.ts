@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { NativeConnection, Worker, type WorkerOptions } from "@temporalio/worker";
+import { NativeConnection, Worker, type WorkerOptions, type WorkflowBundleWithSourceMap } from "@temporalio/worker";
 import type { RunActivities } from "../../../activities/index.js";
 import { gzipCodec } from "./gzip-codec.js";
 import { TASK_QUEUE } from "./temporal-workflows.js";
@@ -15,6 +15,8 @@ export interface RunWorkerOptions {
   readonly maxCachedWorkflows?: number;
   /** Absolute path of the prebuilt bundle; default: `dist/workflow-bundle.js`, else the workflows are bundled now. */
   readonly bundlePath?: string;
+  /** A bundle made in this process, instead. */
+  readonly bundle?: WorkflowBundleWithSourceMap;
   /** How long a shut-down waits for what is in flight. */
   readonly graceMs?: number;
 }
@@ -30,9 +32,11 @@ export async function createRunWorker(
     ...(options.tls === true ? { tls: true } : {}),
   });
   const bundled = options.bundlePath ?? fileURLToPath(new URL("../../../workflow-bundle.js", import.meta.url));
-  const source: Pick<WorkerOptions, "workflowBundle" | "workflowsPath"> = existsSync(bundled)
-    ? { workflowBundle: { codePath: bundled } }
-    : { workflowsPath: fileURLToPath(new URL("../../../workflows/index.js", import.meta.url)) };
+  const source: Pick<WorkerOptions, "workflowBundle" | "workflowsPath"> = options.bundle
+    ? { workflowBundle: options.bundle }
+    : existsSync(bundled)
+      ? { workflowBundle: { codePath: bundled } }
+      : { workflowsPath: fileURLToPath(new URL("../../../workflows/index.js", import.meta.url)) };
   const worker = await Worker.create({
     connection,
     namespace: options.namespace,
