@@ -32,6 +32,17 @@ export function memoryLedger(now: () => number): Ledger & { rows: ReadonlyMap<st
     async readById(_tx, id) {
       return [...rows.values()].find((row) => row.id === id);
     },
+    async outbox(_tx, limit, idleMs) {
+      const isReady = (row: DeliveryRow): boolean =>
+        row.status === "pending" ||
+        (row.status === "claimed" && (row.leaseUntil ?? 0) + idleMs <= now()) ||
+        (row.status === "retry" && (row.notBefore ?? 0) <= now()) ||
+        (row.status === "wire" && (row.wireUntil ?? 0) <= now());
+      return [...rows.values()]
+        .filter((row) => row.channel === "slack" && row.runId === null && isReady(row))
+        .sort((a, b) => a.createdAt - b.createdAt || (a.key < b.key ? -1 : 1))
+        .slice(0, limit);
+    },
     async ofEffect(_tx, runId, effectKey) {
       return byKey([...rows.values()].filter((row) => row.runId === runId && row.effectKey === effectKey));
     },
@@ -189,7 +200,7 @@ function pendingRow(row: NewDelivery): DeliveryRow {
     notBefore: null,
     attempts: 0,
     reason: null,
-    raw: null,
+    raw: row.raw ?? null,
     messageId: null,
     deferredUntil: null,
     staleAt: null,

@@ -1,0 +1,545 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { assigneeFor, type Colleague, contactForRole, contactsOfRole, senderFor } from "../../customers/people.js";
+import type { Command, DeferReason, Delivery, Outcome } from "../../engine/command.js";
+import { decideSend, type MailCategory, type SendDecision, type SendRules } from "../../engine/decide-send.js";
+import type { RunEvent } from "../../engine/event.js";
+import type { RecipientRule } from "../../engine/plan.js";
+import type { Policy } from "../../engine/policy.js";
+import type { FactValue } from "../../expression/expression.js";
+import { TextFault } from "../../ports/composer.js";
+import type { DeliveryRow, NewDelivery } from "../../ports/ledger.js";
+import type { RawMessage } from "../../ports/mailer.js";
+import type { ContactCard } from "../../ports/people.js";
+import type { Tx } from "../../ports/transactions.js";
+import { addDuration } from "../../values/add-duration.js";
+import { STANDARD_CALENDAR } from "../../values/calendar.js";
+import type { Duration } from "../../values/duration.js";
+import type { Instant } from "../../values/instant.js";
+import { type Conversation, deliver, follow, isFinal } from "../deliver.js";
+import { deliveryId } from "../delivery-id.js";
+import { isHeldNow } from "../held-now.js";
+import { type Effect, effectId, inClaim, type Scene } from "../scene.js";
+import { openTask } from "../tasks/open-task.js";
+import { textVariables } from "../text-variables.js";
+
+type EmailCommand = Extract<Command, { kind: "email" }>;
+
+/**
+ * One mail per recipient, pinned at the first claim: each is decided about (`decideSend`), claimed and sent on its own, so that asking again goes
+ * on with those that are left. `emailed` once every one is final, `deferred` while one waits; nobody to write to is a task for the CSM.
+ */
+export async function performEmail(scene: Scene, command: EmailCommand): Promise<Effect<Outcome>> {
+  const pinned = await pinRecipients(scene, command);
+  if (pinned.kind === "events") return pinned;
+  if (pinned.rows.length === 0)
+    return { kind: "outcome", outcome: { kind: "emailed", at: scene.now(), deliveries: [] } };
+
+  const results: MailOutcome[] = [];
+  for (const row of pinned.rows) {
+    const result = await performMail(scene, command, row);
+    if (result.kind === "events") return result;
+    results.push(result);
+    if (result.kind === "later" && scene.leftMs() === 0) break;
+  }
+  return sumUp(scene, results);
+}
+
+type MailOutcome =
+  | { readonly kind: "final"; readonly delivery: Delivery; readonly fault?: string }
+  | {
+      readonly kind: "deferred";
+      readonly delivery: Delivery;
+      readonly until: Instant;
+      readonly staleAt: Instant;
+      readonly reason: DeferReason;
+    }
+  | { readonly kind: "later"; readonly afterMs: number };
+
+function sumUp(scene: Scene, results: readonly MailOutcome[]): Effect<Outcome> {
+  const later = results.flatMap((result) => (result.kind === "later" ? [result.afterMs] : []));
+  if (later.length > 0) return { kind: "retry", afterMs: Math.min(...later) };
+
+  const deliveries = results.flatMap((result) => (result.kind === "later" ? [] : [result.delivery]));
+  const faults = results.flatMap((result) =>
+    result.kind === "final" && result.fault !== undefined ? [result.fault] : [],
+  );
+  // A template that can't be filled in for anybody is the playbook's fault; for one of several it is that person's data.
+  if (faults.length > 0 && faults.length === results.length) {
+    return { kind: "outcome", outcome: { kind: "failed", at: scene.now(), reason: faults[0] ?? "template" } };
+  }
+  const at = Math.max(
+    scene.at,
+    ...deliveries.filter(({ result }) => result !== "deferred").map((delivery) => delivery.at),
+  );
+  const waiting = results.flatMap((result) => (result.kind === "deferred" ? [result] : []));
+  const next = [...waiting].sort((a, b) => a.until - b.until)[0];
+  if (!next) return { kind: "outcome", outcome: { kind: "emailed", at, deliveries } };
+  const staleAt = Math.max(...waiting.map((result) => result.staleAt));
+  return {
+    kind: "outcome",
+    outcome: { kind: "deferred", at, until: next.until, staleAt, reason: next.reason, deliveries },
+  };
+}
+
+async function pinRecipients(
+  scene: Scene,
+  command: EmailCommand,
+): Promise<{ kind: "rows"; rows: DeliveryRow[] } | { kind: "events"; events: readonly RunEvent[] }> {
+  const { ledger, store, tasks } = scene.ports;
+  const noContactKey = `${effectId(scene, command)}|no_contact`;
+  const known = await store.read((tx) => ledger.ofEffect(tx, scene.run.id, command.key));
+  if (known.length > 0) return { kind: "rows", rows: known };
+
+  const policy = await scene.policy();
+  const account = await scene.account();
+  const directory = await scene.directory();
+  const contacts = await scene.contacts();
+  const calendar = await scene.customerCalendar();
+  const assignee = assigneeFor({ kind: "csm" }, account, directory, scene.at, policy.tasks.fallback);
+  const theirCalendar = assignee.kind === "person" ? await scene.calendar(assignee.person.calendar) : calendar;
+  const claimed = await inClaim(scene, async (tx): Promise<DeliveryRow[]> => {
+    if (await tasks.ofEffect(tx, noContactKey)) return [];
+    const recipients = recipientsOf(command.to, contacts, scene.run.contactId);
+    if (recipients.length > 0) {
+      return ledger.pin(
+        tx,
+        recipients.map((contact) => rowFor(scene, command, contact, account.locale, policy)),
+      );
+    }
+    const who = command.to.kind === "subject" ? "contact" : command.to.role.replaceAll("_", " ");
+    await openTask(scene.ports, tx, {
+      effectKey: noContactKey,
+      runId: scene.run.id,
+      step: command.step ?? command.path,
+      key: command.key,
+      accountId: account.id,
+      title: `No ${who} at ${account.name}: the e-mail "${command.template}" has nobody to go to`,
+      text: null,
+      for: { kind: "csm" },
+      assignee,
+      zone: assignee.kind === "person" ? assignee.person.timezone : account.timezone,
+      calendar: theirCalendar,
+      due: { amount: 2, unit: "bd" },
+      remind: [],
+      escalate: [],
+      required: false,
+      snoozeLimit: policy.tasks.snooze.limit,
+      ask: null,
+      outcomes: [],
+      at: scene.at,
+      now: scene.now(),
+      tellsRun: scene.hears(["tasks.open"]),
+      unassignedChannel: policy.slack.unassignedChannel,
+    });
+    return [];
+  });
+  return claimed.kind === "events" ? claimed : { kind: "rows", rows: claimed.value };
+}
+
+function recipientsOf(
+  rule: RecipientRule,
+  contacts: readonly ContactCard[],
+  subjectId: string | undefined,
+): ContactCard[] {
+  switch (rule.kind) {
+    case "role": {
+      const contact = contactForRole(rule.role, contacts);
+      return contact ? [contact] : [];
+    }
+    case "each":
+      return contactsOfRole(rule.role, contacts);
+    case "subject":
+      return contacts.filter(({ id }) => id === subjectId);
+  }
+}
+
+function rowFor(
+  scene: Scene,
+  command: EmailCommand,
+  contact: ContactCard,
+  accountLocale: string,
+  policy: Policy,
+): NewDelivery {
+  const key = `${effectId(scene, command)}|${contact.id}|email`;
+  const locale = localeFor([contact.locale, accountLocale, policy.company.defaultLocale, "en"], command.locales);
+  return {
+    key,
+    id: deliveryId(key),
+    channel: "email",
+    runId: scene.run.id,
+    effectKey: command.key,
+    step: command.step ?? null,
+    accountId: scene.run.accountId,
+    contactId: contact.id,
+    recipient: null,
+    category: command.category,
+    template: command.template,
+    templateHash: command.locales[locale] ?? null,
+    locale,
+    priority: command.priority,
+    dueAt: command.since,
+    createdAt: scene.at,
+  };
+}
+
+/** The first wish that there is a template for (`pl-PL` is served by `pl`), else whatever there is. */
+function localeFor(wishes: readonly (string | null)[], locales: Readonly<Record<string, string>>): string {
+  for (const wish of wishes) {
+    for (const name of wish ? [wish, wish.split("-")[0] ?? wish] : []) if (locales[name] !== undefined) return name;
+  }
+  return Object.keys(locales).sort()[0] ?? "en";
+}
+
+// ── one recipient ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** A row changes hands a few times at most before something is final; more is a row that others fight over: back off. */
+const ROUNDS_MAX = 5;
+
+async function performMail(
+  scene: Scene,
+  command: EmailCommand,
+  pinned: DeliveryRow,
+): Promise<MailOutcome | { kind: "events"; events: readonly RunEvent[] }> {
+  const { ports } = scene;
+  const { ledger, store } = ports;
+  for (let round = 0; round < ROUNDS_MAX; round++) {
+    const row = await store.read((tx) => ledger.read(tx, pinned.key));
+    if (!row) throw new Error(`delivery ${pinned.key} is not in the ledger`);
+    if (row.status === "unknown") return { kind: "final", delivery: await settleUnknown(scene, command, row) };
+    if (isFinal(row)) return { kind: "final", delivery: deliveryOf(row, scene.now()) };
+
+    let token: string;
+    if (row.status === "wire") {
+      const mayResend = (await scene.policy()).email.unknown === "resend" && !command.exiting;
+      const standing = await follow(
+        ports,
+        row,
+        { find: () => findMail(scene, row) },
+        { leftMs: scene.leftMs(), mayResend },
+      );
+      if (standing.kind === "later") return standing;
+      if (standing.kind !== "claimed") continue;
+      token = standing.token;
+    } else {
+      const waitMs = await store.read((tx) => ledger.retryLeftMs(tx, row.key));
+      if (waitMs > 0) return { kind: "later", afterMs: waitMs };
+      const claimed = await claimMail(scene, command, row);
+      if (claimed.kind !== "claimed") return claimed;
+      token = claimed.token;
+    }
+    const message = await messageFor(scene, command, row.key, token);
+    if (message.kind === "fault") {
+      await store.read((tx) => ledger.settle(tx, row.key, token, { status: "rejected", reason: message.reason }));
+      const now = scene.now();
+      const delivery: Delivery = { contact: row.contactId ?? "", result: "rejected", at: now, reason: message.reason };
+      return { kind: "final", delivery, fault: message.reason };
+    }
+    if (message.kind === "lost") continue;
+    const standing = await deliver(ports, row.key, token, conversationOf(scene, row, message.message), scene.leftMs());
+    if (standing.kind === "later") return standing;
+    if (standing.kind === "final") {
+      scene.moveTo(standing.row.sentAt ?? scene.at);
+      if (standing.row.status !== "unknown") return { kind: "final", delivery: deliveryOf(standing.row, scene.now()) };
+    }
+  }
+  return { kind: "later", afterMs: ports.settings.backoffMs(1) };
+}
+
+/** The claim: in one transaction the account is locked, the run's events and everything that decides are read, and the row is taken or put off. */
+async function claimMail(
+  scene: Scene,
+  command: EmailCommand,
+  row: DeliveryRow,
+): Promise<MailOutcome | { kind: "events"; events: readonly RunEvent[] } | { kind: "claimed"; token: string }> {
+  const { ledger } = scene.ports;
+  const now = scene.now();
+  // Read before the transaction: within it they would take a second connection.
+  const contact = (await scene.contacts()).find(({ id }) => id === row.contactId);
+  await Promise.all([scene.policy(), scene.account(), scene.customerCalendar()]);
+  const claimed = await inClaim(scene, async (tx): Promise<MailOutcome | { kind: "claimed"; token: string }> => {
+    const decision = await decide(scene, tx, command, row, contact, now);
+    const base = { contact: row.contactId ?? "", at: now, ...(row.locale !== null && { locale: row.locale }) };
+    switch (decision.kind) {
+      case "skip":
+        await ledger.drop(tx, row.key, "skipped", decision.reason);
+        return { kind: "final", delivery: { ...base, result: "skipped", reason: decision.reason } };
+      case "defer": {
+        const { until, staleAt, reason } = decision;
+        await ledger.defer(tx, row.key, until, staleAt, reason);
+        return { kind: "deferred", until, staleAt, reason, delivery: { ...base, result: "deferred", reason, until } };
+      }
+      case "send": {
+        const token = randomUUID();
+        const mine = await ledger.claim(tx, row.key, token, scene.ports.settings.leaseMs, now);
+        return mine ? { kind: "claimed", token } : { kind: "later", afterMs: scene.ports.settings.backoffMs(1) };
+      }
+    }
+  });
+  return claimed.kind === "events" ? claimed : claimed.value;
+}
+
+async function decide(
+  scene: Scene,
+  tx: Tx,
+  command: EmailCommand,
+  row: DeliveryRow,
+  contact: ContactCard | undefined,
+  now: Instant,
+): Promise<SendDecision> {
+  const { ledger, suppressions, holds } = scene.ports;
+  const policy = await scene.policy();
+  const account = await scene.account();
+  const calendar = await scene.customerCalendar();
+  const rules = rulesOf(policy, now);
+  const exempt = Object.entries(policy.categories).flatMap(([name, category]) => (category.isCapped ? [] : [name]));
+  const personId = row.contactId ?? "";
+  const switches = await holds.switches(tx);
+  const { releasedAt } = scene.run;
+  const lastSentAt = releasedAt === undefined ? undefined : await ledger.lastSent(tx, personId, releasedAt, row.key);
+  return decideSend({
+    now,
+    since: command.since,
+    send: command.send,
+    sendWithin: command.sendWithin ?? policy.email.sendWithin,
+    // `deferred_email: keep`: what waited when the run ended may still go.
+    isExiting: command.exiting && row.deferredUntil === null,
+    category: categoryOf(command.category, policy),
+    recipient: {
+      isActive: contact?.isActive ?? false,
+      hasAddress: Boolean(contact?.email),
+      zone: contact?.timezone ?? account.timezone,
+      calendar,
+    },
+    isTestAccount: account.isTest,
+    isAddressAllowed: isAllowed(contact?.email ?? "", scene.ports.settings.emailOnlyTo),
+    suppressions: contact?.email ? await suppressions.of(tx, contact.email) : [],
+    isKillSwitchOn: switches.some(({ name }) => name === "all_email" || name === `playbook:${scene.run.playbook}`),
+    isHeld: command.exiting ? false : await isHeldNow(scene, tx),
+    counted: await ledger.counted(tx, personId, now - rules.cap.perMs, exempt, row.key),
+    waiting: await ledger.waiting(tx, personId, now, exempt, row.key),
+    priority: command.priority,
+    key: row.key,
+    ...(releasedAt !== undefined && { releasedAt }),
+    ...(lastSentAt !== undefined && { lastSentAt }),
+    rules,
+  });
+}
+
+function rulesOf(policy: Policy, now: Instant): SendRules {
+  const { cap, quietHours, spread, spacingAfterRelease } = policy.email;
+  return {
+    cap: { messages: cap.messages, perMs: lengthMs(cap.per, now) },
+    quietHours,
+    spreadMs: lengthMs(spread, now),
+    spacingAfterReleaseMs: lengthMs(spacingAfterRelease, now),
+  };
+}
+
+/** House rules are rolling spans: a day is 24 h wherever the person is. */
+function lengthMs(duration: Duration, now: Instant): number {
+  return addDuration(now, duration, "UTC", STANDARD_CALENDAR) - now;
+}
+
+/** A category that the policy no longer knows is treated with the most care. */
+function categoryOf(name: string, policy: Policy): MailCategory {
+  const { canUnsubscribe = true, isCapped = true, keepsQuietHours = true } = policy.categories[name] ?? {};
+  return { name, canUnsubscribe, isCapped, keepsQuietHours };
+}
+
+function isAllowed(email: string, onlyTo: readonly string[] | undefined): boolean {
+  const address = email.toLowerCase();
+  return onlyTo === undefined || onlyTo.some((one) => (one.startsWith("@") ? address.endsWith(one) : address === one));
+}
+
+// ── the message ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** The bytes of an earlier attempt, else the message made now and kept for every later one. `lost`: someone else has the row now. */
+async function messageFor(
+  scene: Scene,
+  command: EmailCommand,
+  key: string,
+  token: string,
+): Promise<{ kind: "ready"; message: RawMessage } | { kind: "fault"; reason: string } | { kind: "lost" }> {
+  const { ledger, store } = scene.ports;
+  const row = await store.read((tx) => ledger.read(tx, key));
+  if (row?.token !== token) return { kind: "lost" };
+  if (row.raw !== null) return { kind: "ready", message: JSON.parse(row.raw) as RawMessage };
+  try {
+    const message = await compose(scene, command, row);
+    const kept = { raw: JSON.stringify(message), messageId: message.messageId };
+    const isMine = await store.read((tx) => ledger.keepRaw(tx, key, token, kept));
+    return isMine ? { kind: "ready", message } : { kind: "lost" };
+  } catch (error) {
+    if (error instanceof TextFault) return { kind: "fault", reason: error.message };
+    throw error;
+  }
+}
+
+async function compose(scene: Scene, command: EmailCommand, row: DeliveryRow): Promise<RawMessage> {
+  const { composer, store, suppressions } = scene.ports;
+  const account = await scene.account();
+  const policy = await scene.policy();
+  const contact = (await scene.contacts()).find(({ id }) => id === row.contactId);
+  const hash = row.templateHash;
+  const template = hash ? await store.read((tx) => store.playbooks.template(tx, hash)) : undefined;
+  if (!contact?.email || !template) throw new TextFault(`the template "${command.template}" is not in the store`);
+
+  const sender = senderFor(command.from, account, await scene.directory(), scene.now());
+  const category = categoryOf(command.category, policy);
+  const token = category.canUnsubscribe ? randomBytes(16).toString("base64url") : undefined;
+  if (token !== undefined) {
+    const link = { token, contactId: contact.id, category: command.category, deliveryKey: row.key };
+    await store.read((tx) => suppressions.keepLink(tx, link));
+  }
+  const variables = await textVariables(scene, template.source, {
+    scope: command.scope,
+    contactId: contact.id,
+    ...(sender && { sender }),
+  });
+  return composer.mail({
+    deliveryId: row.id,
+    template: { name: template.name, locale: template.locale, source: template.source },
+    variables,
+    timezone: contact.timezone ?? account.timezone,
+    from: fromOf(sender, policy),
+    to: { name: contact.name, address: contact.email },
+    category: command.category,
+    ...(token !== undefined && { unsubscribeToken: token }),
+    at: scene.now(),
+  });
+}
+
+function fromOf(sender: Colleague | undefined, policy: Policy): { name: string; address: string } {
+  return sender ? { name: sender.name, address: sender.email } : policy.email.from;
+}
+
+// ── the server ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function conversationOf(scene: Scene, row: DeliveryRow, message: RawMessage): Conversation {
+  const { mailer, settings } = scene.ports;
+  return {
+    replyMs: settings.smtpReplyMs,
+    async send(mayStart) {
+      const result = await mailer.send(message, mayStart);
+      switch (result.kind) {
+        case "accepted":
+          return {
+            kind: "accepted",
+            details: result.serverMessageId === undefined ? {} : { serverMessageId: result.serverMessageId },
+          };
+        case "unknown":
+          return result;
+        case "refused": {
+          const permanent = result.permanent && !result.ours;
+          if (permanent) await bounced(scene, row, message.envelope.to, result.suppress);
+          if (result.ours)
+            scene.ports.onFault?.(`delivery ${row.key}: our own sending was refused`, new Error(result.reason));
+          return { kind: "refused", permanent, reason: result.reason };
+        }
+      }
+    },
+    find: () => findMail(scene, { ...row, messageId: message.messageId }),
+  };
+}
+
+async function findMail(scene: Scene, row: DeliveryRow): Promise<Record<string, never> | null | undefined> {
+  if (row.messageId === null || !scene.ports.mailer.find) return undefined;
+  const isThere = await scene.ports.mailer.find(row.messageId);
+  return isThere === undefined ? undefined : isThere ? {} : null;
+}
+
+/** The server refused the address for good: nobody writes to it again if it does not exist, and the run is told. */
+async function bounced(scene: Scene, row: DeliveryRow, address: string, isDead: boolean): Promise<void> {
+  const { store, suppressions, clock } = scene.ports;
+  const at = scene.now();
+  await store.transaction(async (tx) => {
+    await store.lockAccounts(tx, [scene.run.accountId]);
+    if (isDead) await suppressions.add(tx, address, { category: "*", reason: "bounced", at, deliveryKey: row.key });
+    const payload: Record<string, FactValue> = {
+      delivery: row.id,
+      run: scene.run.id,
+      key: row.effectKey,
+      step: row.step ?? "",
+      permanent: true,
+    };
+    await store.events.append(
+      tx,
+      [
+        {
+          id: `bounced|${row.key}`,
+          name: "email.bounced",
+          at,
+          accountId: scene.run.accountId,
+          runId: scene.run.id,
+          ...(row.contactId !== null && { contactId: row.contactId }),
+          payload,
+          source: "run",
+        },
+      ],
+      clock.now(),
+    );
+  });
+}
+
+/** Silence, and nobody to ask: what policy.yaml says. `hold` gives it to a person. */
+async function settleUnknown(scene: Scene, command: EmailCommand, row: DeliveryRow): Promise<Delivery> {
+  const { ledger, store } = scene.ports;
+  const policy = await scene.policy();
+  if (policy.email.unknown === "assume_sent") {
+    await store.read((tx) => ledger.resolve(tx, row.key, "resolved", "assumed sent"));
+    return deliveryOf({ ...row, status: "resolved" }, scene.now());
+  }
+  const account = await scene.account();
+  const assignee = assigneeFor({ kind: "csm" }, account, await scene.directory(), scene.at, policy.tasks.fallback);
+  const calendar =
+    assignee.kind === "person" ? await scene.calendar(assignee.person.calendar) : await scene.customerCalendar();
+  await store.transaction(async (tx) => {
+    await ledger.resolve(tx, row.key, "held", "no answer from the mail server");
+    await openTask(scene.ports, tx, {
+      effectKey: `${row.key}|unknown`,
+      runId: scene.run.id,
+      step: command.step ?? command.path,
+      key: command.key,
+      accountId: account.id,
+      title: `Did the e-mail "${command.template}" reach ${account.name}? The mail server gave no answer`,
+      text: `Delivery ${row.id}`,
+      for: { kind: "csm" },
+      assignee,
+      zone: assignee.kind === "person" ? assignee.person.timezone : account.timezone,
+      calendar,
+      due: { amount: 1, unit: "bd" },
+      remind: [],
+      escalate: [],
+      required: false,
+      snoozeLimit: policy.tasks.snooze.limit,
+      ask: null,
+      outcomes: [],
+      at: scene.at,
+      now: scene.now(),
+      tellsRun: false,
+      unassignedChannel: policy.slack.unassignedChannel,
+    });
+  });
+  return deliveryOf({ ...row, status: "held" }, scene.now());
+}
+
+function deliveryOf(row: DeliveryRow, now: Instant): Delivery {
+  const base = {
+    contact: row.contactId ?? "",
+    at: row.sentAt ?? now,
+    ...(row.locale !== null && { locale: row.locale }),
+  };
+  const reason = row.reason === null ? {} : { reason: row.reason };
+  switch (row.status) {
+    case "sent":
+    case "resolved":
+      return { ...base, result: "sent" };
+    case "rejected":
+      return { ...base, result: "rejected", ...reason };
+    case "unknown":
+    case "held":
+      return { ...base, result: "unknown", ...reason };
+    default:
+      return { ...base, result: "skipped", ...reason };
+  }
+}

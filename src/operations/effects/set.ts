@@ -1,0 +1,56 @@
+import type { Model } from "../../customers/model.js";
+import type { Command, Outcome } from "../../engine/command.js";
+import { SYSTEM_EVENTS } from "../../engine/event.js";
+import type { FactValue } from "../../expression/expression.js";
+import type { CustomerBatch, FieldValue } from "../../ports/customers.js";
+import { localDate } from "../../values/zone.js";
+import { changedFacts } from "../changed-facts.js";
+import { type Effect, effectId, effectInClaim, type Scene } from "../scene.js";
+
+/** Sets (null: clears) a declared field of the run's account, contact or contract, as of the run's instant, and tells who listens if it changed. */
+export async function performSet(scene: Scene, command: Extract<Command, { kind: "set" }>): Promise<Effect<Outcome>> {
+  const { store, clock } = scene.ports;
+  const { run, at } = scene;
+  const zone = (await scene.account()).timezone;
+  const [entity = "", field = ""] = command.field.split(".");
+  const contractId = entity === "contract" ? (await scene.facts(["contract.id"]))["contract.id"] : undefined;
+  return effectInClaim(scene, async (tx): Promise<Outcome> => {
+    const model = await store.playbooks.configuration<Model>(tx, "model");
+    const id = { account: run.accountId, contact: run.contactId, contract: contractId }[entity];
+    if (typeof id !== "string") return { kind: "failed", at, reason: `${command.field}: the run has no ${entity}` };
+    const type =
+      entity === "account" || entity === "contact" || entity === "contract" ? model?.[entity][field]?.type : undefined;
+    const row = { id, accountId: run.accountId, fields: { [field]: fieldValue(command.value, type, zone) }, at };
+    const batch: CustomerBatch = { [`${entity}s`]: [row] };
+    const result = await store.customers.upsert(tx, batch, { at, source: `run:${run.id}` });
+    const [refusal] = result.refused;
+    if (refusal) return { kind: "failed", at, reason: `${command.field}: ${refusal.reason}` };
+    const changed = changedFacts(
+      model,
+      result.accounts.flatMap((account) => account.changed),
+    );
+    if (changed.length > 0) {
+      const event = {
+        id: `${SYSTEM_EVENTS.factsChanged}/${effectId(scene, command)}`,
+        name: SYSTEM_EVENTS.factsChanged,
+        at,
+        accountId: run.accountId,
+        ...(entity === "contact" && { contactId: id }),
+        ...(entity === "contract" && { contractId: id }),
+        changed,
+        source: "run",
+      };
+      await store.events.append(tx, [event], clock.now());
+    }
+    return { kind: "done", at };
+  });
+}
+
+/** As an import would bring it: a date as its day in the account's zone, an instant as ISO text. */
+function fieldValue(value: FactValue | null, type: string | undefined, zone: string): FieldValue {
+  if (value === null) return null;
+  if (typeof value === "number" && type === "date") return localDate(value, zone);
+  if (typeof value === "number" && type === "datetime") return new Date(value).toISOString();
+  if (typeof value === "object") throw new Error("a list can't be a field's value");
+  return value;
+}

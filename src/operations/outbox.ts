@@ -1,0 +1,159 @@
+import { randomUUID } from "node:crypto";
+import type { Colleague } from "../customers/people.js";
+import type { SlackBody } from "../ports/composer.js";
+import type { DeliveryRow } from "../ports/ledger.js";
+import type { Tx } from "../ports/transactions.js";
+import type { Instant } from "../values/instant.js";
+import { type Conversation, deliver, follow, isFinal, type Standing } from "./deliver.js";
+import { deliveryId } from "./delivery-id.js";
+import type { DeskPorts } from "./perform-ports.js";
+import { taskBody } from "./tasks/task-message.js";
+
+/** Who a Slack message is for: one of ours, or a channel. */
+export type SlackTarget = { readonly person: Pick<Colleague, "id"> } | { readonly channel: string };
+
+/** A message of no run: it is kept with what it tells of, in one transaction, and posted afterwards, at most once, however often it fails. */
+export interface Notice {
+  /** The same key is the same message. */
+  readonly key: string;
+  readonly to: SlackTarget;
+  /** Absent: a task's own message, rendered when it is posted. */
+  readonly body?: SlackBody;
+  readonly accountId: string | null;
+  readonly at: Instant;
+}
+
+/** Puts notices into the outbox; those that are there stay as they are. */
+export async function putNotices(ports: Pick<DeskPorts, "ledger">, tx: Tx, notices: readonly Notice[]): Promise<void> {
+  await ports.ledger.pin(
+    tx,
+    notices.map(({ key, to, body, accountId, at }) => ({
+      key,
+      id: deliveryId(key),
+      channel: "slack",
+      runId: null,
+      effectKey: key,
+      step: null,
+      accountId,
+      contactId: null,
+      recipient: recipientOf(to),
+      category: null,
+      template: null,
+      templateHash: null,
+      locale: null,
+      priority: 50,
+      dueAt: at,
+      createdAt: at,
+      raw: body === undefined ? null : JSON.stringify(body),
+    })),
+  );
+}
+
+/** As the ledger keeps a target: `user:ID` for one of ours (whose Slack user is looked up when it is posted), else the channel. */
+export function recipientOf(to: SlackTarget): string {
+  return "person" in to ? `user:${to.person.id}` : to.channel;
+}
+
+/** Messages posted in one go; the next poke takes the rest. */
+export const OUTBOX_BATCH = 50;
+/** A claimed row that nobody touched for so long was left by a process that died. */
+const IDLE_MS = 1_000;
+
+/** Posts what is in the outbox, the oldest first; how many are done. Any number of processes may do it at once; call it on every poke and after each change. */
+export async function postOutbox(ports: DeskPorts, limit = OUTBOX_BATCH): Promise<number> {
+  const rows = await ports.store.read((tx) => ports.ledger.outbox(tx, limit, IDLE_MS));
+  let posted = 0;
+  for (const row of rows) {
+    const standing = await postNotice(ports, row, ports.settings.slackReplyMs + ports.settings.slackenMs);
+    if (standing.kind === "final") posted += 1;
+  }
+  return posted;
+}
+
+/** Posts one notice now, if it isn't another's. */
+export async function postNotice(ports: DeskPorts, row: DeliveryRow, leftMs: number): Promise<Standing> {
+  const body = row.raw === null ? await taskBody(ports, row.key) : (JSON.parse(row.raw) as SlackBody);
+  if (!body) {
+    await ports.store.read((tx) => ports.ledger.drop(tx, row.key, "skipped", "its task is closed"));
+    return { kind: "final", row };
+  }
+  return postSlack(ports, row, body, leftMs, async () => randomUUID());
+}
+
+/**
+ * Brings a row of the ledger to Slack: claims it by `claim` (which may refuse: undefined), or follows it where it is on the wire. Nobody's Slack
+ * user is a permanent refusal.
+ */
+export async function postSlack(
+  ports: DeskPorts,
+  row: DeliveryRow,
+  body: SlackBody,
+  leftMs: number,
+  tokenFor: () => Promise<string>,
+): Promise<Standing> {
+  const { ledger, store, settings } = ports;
+  if (isFinal(row)) return { kind: "final", row };
+  const conversation = await conversationOf(ports, row, body);
+  let token: string;
+  if (row.status === "wire") {
+    const standing = await follow(ports, row, conversation, { leftMs, mayResend: false });
+    if (standing.kind !== "claimed") return standing;
+    token = standing.token;
+  } else {
+    token = await tokenFor();
+    const claimed = await store.read((tx) => ledger.claim(tx, row.key, token, settings.leaseMs, row.dueAt));
+    if (!claimed) {
+      const waitMs = await store.read((tx) => ledger.retryLeftMs(tx, row.key));
+      return { kind: "later", afterMs: Math.max(waitMs, 100) };
+    }
+  }
+  return deliver(ports, row.key, token, conversation, leftMs);
+}
+
+async function conversationOf(ports: DeskPorts, row: DeliveryRow, body: SlackBody): Promise<Conversation> {
+  const { slack, settings } = ports;
+  let channel: string | undefined;
+  const target = async (): Promise<string | undefined> => {
+    channel ??= await slackChannelOf(ports, row.recipient ?? "");
+    return channel;
+  };
+  return {
+    replyMs: settings.slackReplyMs,
+    async send(mayStart) {
+      const to = await target();
+      if (to === undefined) return { kind: "refused", permanent: true, reason: "no Slack user" };
+      if (!(await mayStart())) return { kind: "refused", permanent: false, reason: "fence" };
+      const result = await slack.post({ channel: to, text: body.text, blocks: body.blocks, deliveryId: row.id });
+      switch (result.kind) {
+        case "posted":
+          return { kind: "accepted", details: { slackChannel: result.channel, slackTs: result.ts } };
+        case "limited":
+          return { kind: "refused", permanent: false, reason: "rate limited", afterMs: result.retryAfterMs };
+        case "refused":
+          return { kind: "refused", permanent: result.permanent, reason: result.reason };
+        case "unknown":
+          return result;
+      }
+    },
+    async find() {
+      const to = await target();
+      if (to === undefined) return undefined;
+      // Ten minutes of slack for clocks that differ.
+      const since = (row.wireUntil ?? Date.now()) - settings.slackReplyMs - settings.slackenMs - 600_000;
+      const found = await slack.find(to, row.id, since);
+      return found ? { slackChannel: found.channel, slackTs: found.ts } : found;
+    },
+  };
+}
+
+/** The Slack user of one of ours, remembered once it was found by address; a channel as it is. */
+export async function slackChannelOf(ports: DeskPorts, recipient: string): Promise<string | undefined> {
+  if (!recipient.startsWith("user:")) return recipient;
+  const { people, store, slack } = ports;
+  const colleague = (await store.read((tx) => people.directory(tx))).colleagues.get(recipient.slice(5));
+  if (!colleague) return undefined;
+  if (colleague.slackUserId) return colleague.slackUserId;
+  const found = await slack.userByEmail(colleague.email);
+  if (found !== undefined) await store.read((tx) => people.keepSlackUser(tx, colleague.id, found));
+  return found;
+}

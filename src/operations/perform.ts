@@ -1,0 +1,130 @@
+import { type Command, isPlain, type Outcome } from "../engine/command.js";
+import type { RunEvent } from "../engine/event.js";
+import type { PerformRequest, PerformResponse } from "../engine/perform.js";
+import type { RunStatus } from "../ports/runs.js";
+import { performClose } from "./effects/close.js";
+import { performConcern } from "./effects/concern.js";
+import { performEmail } from "./effects/email.js";
+import { performHealth } from "./effects/health.js";
+import { performHold } from "./effects/hold.js";
+import { performLeave } from "./effects/leave.js";
+import { performMilestone } from "./effects/milestone.js";
+import { performPark } from "./effects/park.js";
+import { performPlay } from "./effects/play.js";
+import { performRead, performResolve, performResolveDate } from "./effects/read.js";
+import { performSet } from "./effects/set.js";
+import { performSlack } from "./effects/slack.js";
+import { performTask, performTighten } from "./effects/task.js";
+import { performWithdraw } from "./effects/withdraw.js";
+import type { PerformPorts } from "./perform-ports.js";
+import { type Effect, type Scene, sceneOf } from "./scene.js";
+
+/** How a call differs from the usual one. */
+export interface PerformOptions {
+  /** Real milliseconds in all; default `settings.budgetMs`. The activity that retries one delivery may take longer. */
+  readonly budgetMs?: number;
+}
+
+/**
+ * Answers a run's `perform` from the store, the mail server and Slack. If events wait for it, they
+ * are handed over and nothing is begun or written; else what the run brings along is written first, then the commands in order, each claimed under the account's lock, as far as the time goes. May be
+ * repeated at will, by several workers at once: every effect has a key, and finds what it did before.
+ *
+ * `retry.notBefore` is real time (epoch milliseconds of this process's clock), whatever the domain's clock. Throws `StoreUnavailable`, and
+ * Error for a run or plan that the store doesn't have.
+ */
+export async function performRequest(
+  ports: PerformPorts,
+  request: PerformRequest,
+  options: PerformOptions = {},
+): Promise<PerformResponse> {
+  const deadline = performance.now() + (options.budgetMs ?? ports.settings.budgetMs);
+  const { store } = ports;
+  const { run, plan, events } = await store.transaction(async (tx) => {
+    const row = await store.runs.get(tx, request.run);
+    if (!row) throw new Error(`run ${request.run} is not in the store`);
+    const pinned = await store.playbooks.plan(tx, row.hash);
+    if (!pinned) throw new Error(`run ${request.run}: its plan ${row.hash} is not in the store`);
+    await store.events.confirm(tx, row.id, request.confirm);
+    const waiting = await sceneOf(ports, row, pinned, request.asOf, deadline).undelivered(tx);
+    // A run that must hear of something first may think again: what it was about to write did not happen yet.
+    if (waiting.length === 0 || isEnding(request)) {
+      const { status, position, entries } = request;
+      await store.runs.record(tx, row.id, { status: status as RunStatus, position, entries, confirm: [] });
+      if (row.parked && status !== "parked") await store.runs.park(tx, row.id, undefined);
+    }
+    return { run: row, plan: pinned, events: waiting };
+  });
+  if (events.length > 0 && !isEnding(request)) return { events, outcomes: {} };
+
+  const scene = sceneOf(ports, run, plan, request.asOf, deadline);
+  const outcomes: Record<string, Outcome> = {};
+  let isAllPlain = true;
+  for (const [index, command] of request.commands.entries()) {
+    if (index > 0 && scene.leftMs() === 0) break;
+    if (command.speculative === true && !isAllPlain) break;
+    // The first is asked right after the look above.
+    const effect = await begin(scene, command, index > 0);
+    if (effect.kind === "events") return { events: effect.events, outcomes };
+    if (effect.kind === "retry") {
+      return { events: [], outcomes, retry: { key: command.key, notBefore: Date.now() + effect.afterMs } };
+    }
+    outcomes[command.key] = effect.outcome;
+    if ("at" in effect.outcome && effect.outcome.at !== undefined && effect.outcome.kind !== "resolved")
+      scene.moveTo(effect.outcome.at);
+    isAllPlain &&= isPlain(command, effect.outcome);
+  }
+  return { events: [], outcomes };
+}
+
+/** Its end is written already, or is about to be: nothing that arrives changes that. */
+function isEnding({ commands }: PerformRequest): boolean {
+  return commands.length > 0 && commands.every(({ kind }) => kind === "close");
+}
+
+async function begin(scene: Scene, command: Command, mustLook: boolean): Promise<Effect<Outcome>> {
+  switch (command.kind) {
+    case "read":
+      return onceTold(scene, mustLook, () => performRead(scene, command));
+    case "resolve":
+      return onceTold(scene, mustLook, () => performResolve(scene, command));
+    case "resolve_date":
+      return onceTold(scene, mustLook, () => performResolveDate(scene, command));
+    case "email":
+      return performEmail(scene, command);
+    case "slack":
+      return performSlack(scene, command);
+    case "task":
+      return performTask(scene, command);
+    case "task_tighten":
+      return performTighten(scene, command);
+    case "milestone":
+      return performMilestone(scene, command);
+    case "set":
+      return performSet(scene, command);
+    case "risk":
+    case "opportunity":
+      return performConcern(scene, command);
+    case "health":
+      return performHealth(scene);
+    case "play":
+      return performPlay(scene, command);
+    // What only tidies up waits for no event: it would be done whatever the event says.
+    case "email_withdraw":
+      return { kind: "outcome", outcome: await performWithdraw(scene, command) };
+    case "hold":
+      return { kind: "outcome", outcome: await performHold(scene, command) };
+    case "park":
+      return { kind: "outcome", outcome: await performPark(scene, command) };
+    case "leave":
+      return { kind: "outcome", outcome: await performLeave(scene, command) };
+    case "close":
+      return { kind: "outcome", outcome: await performClose(scene, command) };
+  }
+}
+
+/** A read takes no lock; but a run that must hear of something decides nothing before. */
+async function onceTold(scene: Scene, mustLook: boolean, work: () => Promise<Outcome>): Promise<Effect<Outcome>> {
+  const events: readonly RunEvent[] = mustLook ? await scene.ports.store.read((tx) => scene.undelivered(tx)) : [];
+  return events.length > 0 ? { kind: "events", events } : { kind: "outcome", outcome: await work() };
+}

@@ -1,0 +1,176 @@
+import type { Plan } from "../engine/plan.js";
+import type { Policy } from "../engine/policy.js";
+import type { RunEvent } from "../engine/event.js";
+import type { Directory } from "../customers/people.js";
+import type { FactValue } from "../expression/expression.js";
+import type { AccountCard, ContactCard } from "../ports/people.js";
+import type { FactSubject } from "../ports/facts.js";
+import type { RunRow } from "../ports/runs.js";
+import type { Tx } from "../ports/transactions.js";
+import { type Calendar, STANDARD_CALENDAR } from "../values/calendar.js";
+import type { Instant } from "../values/instant.js";
+import type { DeskPorts, PerformPorts } from "./perform-ports.js";
+
+/**
+ * Where the commands of one `perform` take place: the run, its plan, and what is current (people, policy, calendars), each read once and
+ * only when asked for. What decides whether a message may go (suppressions, caps, holds) is not kept here: the claim reads it anew.
+ */
+export interface Scene {
+  readonly ports: PerformPorts;
+  readonly run: RunRow;
+  readonly plan: Plan;
+  /** Facts and effects of the store are of this instant; it moves on when a delivery took real time. */
+  readonly at: Instant;
+  /** Domain time for windows and `sent_at`: with `scale` 1 what the clock shows, if that is later. */
+  now(): Instant;
+  moveTo(at: Instant): void;
+  /** Real milliseconds that this `perform` has left. */
+  leftMs(): number;
+  account(): Promise<AccountCard>;
+  contacts(): Promise<readonly ContactCard[]>;
+  directory(): Promise<Directory>;
+  policy(): Promise<Policy>;
+  /** The working calendar of the run's account. */
+  customerCalendar(): Promise<Calendar>;
+  calendar(name: string | null): Promise<Calendar>;
+  subject(contactId?: string): FactSubject;
+  facts(paths: readonly string[], contactId?: string): Promise<Record<string, FactValue>>;
+  /** Events that the run must be told first. */
+  undelivered(tx: Tx): Promise<readonly RunEvent[]>;
+  /** What the run listens to among these fact paths. */
+  hears(paths: readonly string[]): boolean;
+}
+
+/** At most so many events are handed to a run at once; the rest with its next call. */
+export const EVENTS_AT_ONCE = 100;
+
+export function sceneOf(ports: PerformPorts, run: RunRow, plan: Plan, asOf: Instant, deadline: number): Scene {
+  const { store } = ports;
+  let at = asOf;
+  const once = <T>(read: (tx: Tx) => Promise<T>): (() => Promise<T>) => {
+    let known: Promise<T> | undefined;
+    return () => {
+      known ??= store.read(read);
+      return known;
+    };
+  };
+  const account = once(async (tx) => {
+    const found = await ports.people.account(tx, run.accountId);
+    if (!found) throw new Error(`run ${run.id}: its account ${run.accountId} is not there`);
+    return found;
+  });
+  const calendars = once((tx) => readCalendars(ports, tx));
+  const subject = (contactId?: string): FactSubject => {
+    const person = contactId ?? run.contactId;
+    return {
+      accountId: run.accountId,
+      runId: run.id,
+      ...(person !== undefined && { contactId: person }),
+      ...(run.contractId !== undefined && { contractId: run.contractId }),
+    };
+  };
+  return {
+    ports,
+    run,
+    plan,
+    get at() {
+      return at;
+    },
+    now: () => (ports.clock.scale === 1 ? Math.max(at, ports.clock.now()) : at),
+    moveTo(instant) {
+      at = Math.max(at, instant);
+    },
+    leftMs: () => Math.max(0, deadline - performance.now()),
+    account,
+    contacts: once((tx) => ports.people.contacts(tx, run.accountId)),
+    directory: once((tx) => ports.people.directory(tx)),
+    policy: once((tx) => readPolicy(ports, tx)),
+    customerCalendar: async () => customerCalendar(await account(), await calendars()),
+    calendar: async (name) => calendarNamed(name, await calendars()),
+    subject,
+    facts: (paths, contactId) =>
+      paths.length === 0 ? Promise.resolve({}) : store.facts.read(subject(contactId), paths, at),
+    undelivered: (tx) =>
+      store.events.undelivered(
+        tx,
+        {
+          runId: run.id,
+          accountId: run.accountId,
+          startedAt: run.startedAt,
+          listens: plan.listens,
+          ...(run.contactId !== undefined && { contactId: run.contactId }),
+          ...(run.contractId !== undefined && { contractId: run.contractId }),
+          ...(run.enrolledBy !== undefined && { enrolledBy: run.enrolledBy }),
+        },
+        at,
+        EVENTS_AT_ONCE,
+      ),
+    hears: (paths) => plan.listens.facts.some((fact) => paths.includes(fact)),
+  };
+}
+
+/** The policy as last published. Throws before the first publication: nothing can run then. */
+export async function readPolicy(ports: Pick<DeskPorts, "store">, tx: Tx): Promise<Policy> {
+  const policy = await ports.store.playbooks.configuration<Policy>(tx, "policy");
+  if (!policy) throw new Error("no policy is published");
+  return policy;
+}
+
+/** The calendars as last published, by name; `standard` is always there. */
+export async function readCalendars(ports: Pick<DeskPorts, "store">, tx: Tx): Promise<ReadonlyMap<string, Calendar>> {
+  // A list, or by name: either way each calendar brings its name.
+  const published =
+    (await ports.store.playbooks.configuration<readonly Calendar[] | Readonly<Record<string, Calendar>>>(
+      tx,
+      "calendars",
+    )) ?? [];
+  return new Map([STANDARD_CALENDAR, ...Object.values(published)].map((calendar) => [calendar.name, calendar]));
+}
+
+/** Whose name is unknown or absent works by `standard`. */
+export function calendarNamed(name: string | null, calendars: ReadonlyMap<string, Calendar>): Calendar {
+  return calendars.get(name ?? "standard") ?? calendars.get("standard") ?? STANDARD_CALENDAR;
+}
+
+/** `account.calendar`, else the one named as its country, else `standard`. Source: docs/language-files.md, calendars.yaml. */
+export function customerCalendar(
+  account: Pick<AccountCard, "calendar" | "country">,
+  calendars: ReadonlyMap<string, Calendar>,
+): Calendar {
+  const name = account.calendar ?? account.country?.toLowerCase() ?? null;
+  return calendarNamed(name, calendars);
+}
+
+/** What a command came to: its outcome; events that the run must hear first; or a delivery that must be tried again. */
+export type Effect<O> =
+  | { readonly kind: "outcome"; readonly outcome: O }
+  | { readonly kind: "events"; readonly events: readonly RunEvent[] }
+  /** Real milliseconds from now. */
+  | { readonly kind: "retry"; readonly afterMs: number };
+
+/**
+ * Does `work` in the transaction of a claim: the account locked, and nothing begun if the run must hear of something first. What `work` writes
+ * happens whole or not at all.
+ */
+export async function inClaim<T>(
+  scene: Scene,
+  work: (tx: Tx) => Promise<T>,
+): Promise<{ kind: "events"; events: readonly RunEvent[] } | { kind: "done"; value: T }> {
+  const { store } = scene.ports;
+  return store.transaction(async (tx) => {
+    await store.lockAccounts(tx, [scene.run.accountId]);
+    const events = await scene.undelivered(tx);
+    return events.length > 0 ? { kind: "events", events } : { kind: "done", value: await work(tx) };
+  });
+}
+
+/** `inClaim` for an effect that is the transaction itself. */
+export async function effectInClaim<O>(scene: Scene, work: (tx: Tx) => Promise<O>): Promise<Effect<O>> {
+  const claimed = await inClaim(scene, work);
+  return claimed.kind === "events" ? claimed : { kind: "outcome", outcome: claimed.value };
+}
+
+/** The key of an effect: the run's id and the command's key; it survives continue-as-new. */
+export function effectId(scene: Scene, command: { readonly key: string }): string {
+  return `${scene.run.id}|${command.key}`;
+}

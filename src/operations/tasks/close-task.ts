@@ -1,0 +1,46 @@
+import { SYSTEM_EVENTS } from "../../engine/event.js";
+import type { Task, TaskPatch } from "../../ports/tasks.js";
+import type { Tx } from "../../ports/transactions.js";
+import type { DeskPorts } from "../perform-ports.js";
+import { alarmPrefix } from "./open-task.js";
+
+/**
+ * Closes an open task, disarms its alarms and tells its run (`task.closed`), in the caller's transaction, which holds the account's lock.
+ * The task as it is then.
+ */
+export async function closeTaskWithin(
+  ports: Pick<DeskPorts, "tasks" | "store" | "clock">,
+  tx: Tx,
+  task: Task,
+  patch: Required<Pick<TaskPatch, "status" | "outcome" | "note" | "closedBy" | "closedAt">>,
+): Promise<Task> {
+  const closed = await ports.tasks.change(tx, task.id, task.revision, { ...patch, snoozedUntil: null });
+  if (!closed) throw new Error(`task ${task.id} changed under the account's lock`);
+  const armed = await ports.store.due.withPrefix(tx, alarmPrefix(task.id));
+  await ports.store.due.disarm(
+    tx,
+    armed.map(({ id }) => id),
+  );
+  const now = ports.clock.now();
+  const event = {
+    id: `${SYSTEM_EVENTS.taskClosed}/${task.id}`,
+    name: SYSTEM_EVENTS.taskClosed,
+    at: closed.closedAt ?? now,
+    accountId: closed.accountId,
+    runId: closed.runId,
+    payload: {
+      task: closed.id,
+      run: closed.runId,
+      key: closed.key,
+      step: closed.step,
+      status: closed.status,
+      outcome: closed.outcome ?? "",
+      completed_by: closed.closedBy ?? "",
+      note: closed.note ?? "",
+    },
+    changed: ["tasks.required_open", "tasks.open"],
+    source: "task",
+  };
+  await ports.store.events.append(tx, [event], now);
+  return closed;
+}

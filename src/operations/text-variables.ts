@@ -1,0 +1,60 @@
+import { type Colleague, coverFor, personFor } from "../customers/people.js";
+import type { FactValue } from "../expression/expression.js";
+import type { Scene } from "./scene.js";
+
+/** What a text gets beside the facts it mentions. */
+export interface TextContext {
+  /** `steps.…`, `run.…`: what only the machine knows. */
+  readonly scope: Readonly<Record<string, FactValue>>;
+  /** Whose `contact.…` it is: the recipient's. */
+  readonly contactId?: string;
+  /** Who it comes from: `links.booking`. */
+  readonly sender?: Colleague;
+}
+
+/** Values for all that a Liquid source mentions, absent ones left out; `links.unsubscribe` is the composer's. Source: docs/language-files.md, "In templates". */
+export async function textVariables(
+  scene: Scene,
+  source: string,
+  context: TextContext,
+): Promise<Record<string, FactValue>> {
+  const paths = scene.ports.composer.references(source);
+  const isOurs = (path: string): boolean =>
+    OURS.some((prefix) => path.startsWith(prefix)) || path in context.scope || path === "now";
+  const facts = await scene.facts(
+    paths.filter((path) => !isOurs(path)),
+    context.contactId,
+  );
+  const account = await scene.account();
+  const directory = await scene.directory();
+  const policy = await scene.policy();
+  const csm = present(personFor({ kind: "csm" }, account, directory));
+  const manager = present(personFor({ kind: "manager" }, account, directory));
+
+  const known: Record<string, FactValue | null | undefined> = {
+    now: scene.now(),
+    ...context.scope,
+    "csm.name": csm?.name,
+    "csm.first_name": csm?.name.split(" ")[0],
+    "csm.email": csm?.email,
+    "csm.title": csm?.title,
+    "csm.booking_url": csm?.bookingUrl,
+    "manager.name": manager?.name,
+    "manager.email": manager?.email,
+    "company.name": policy.company.name,
+    "company.domain": policy.company.domain,
+    "company.support_email": policy.company.supportEmail,
+    "company.postal_address": policy.company.postalAddress,
+    "links.booking": context.sender?.bookingUrl ?? csm?.bookingUrl,
+    ...facts,
+  };
+  const values: Record<string, FactValue> = {};
+  for (const [path, value] of Object.entries(known)) if (value !== undefined && value !== null) values[path] = value;
+  return values;
+
+  function present(person: Colleague | undefined): Colleague | undefined {
+    return person && coverFor(person, directory, scene.now());
+  }
+}
+
+const OURS = ["csm.", "manager.", "company.", "links.", "steps.", "run."];
