@@ -1,0 +1,525 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { isPlain } from "../../src/engine/command.js";
+import { type Stage, command, DAY, email, HOUR, openStage, PLAN, T0, task } from "./support/stage.js";
+
+let stage: Stage;
+let number = 0;
+/** Each test has an account, a champion and a run of its own. */
+let account: string;
+let run: string;
+let champion: string;
+
+beforeAll(async () => {
+  stage = await openStage();
+});
+afterAll(() => stage.close());
+beforeEach(async () => {
+  number += 1;
+  account = `acme-${number}`;
+  champion = `carla-${number}`;
+  run = `run/onboarding/${account}/k/1`;
+  stage.mailer.inbox.length = 0;
+  stage.slack.messages.length = 0;
+  stage.mailer.isAskable = true;
+  await stage.account(account, {});
+  await stage.contact(champion, account, { first_name: "Carla" });
+  await stage.run({ id: run, accountId: account });
+});
+
+const sentTo = (): string[] => stage.mailer.inbox.map(({ envelope }) => envelope.to);
+
+describe("e-mail", () => {
+  test("goes once however often it is asked for, from the CSM, in the person's language", async () => {
+    const first = await stage.outcome(run, email("welcome"));
+    const again = await stage.outcome(run, email("welcome"));
+    expect(first).toEqual({
+      kind: "emailed",
+      at: T0,
+      deliveries: [{ contact: champion, result: "sent", at: T0, locale: "en" }],
+    });
+    expect(again).toEqual(first);
+    expect(isPlain(email("welcome"), first)).toBe(true);
+    expect(stage.mailer.inbox).toHaveLength(1);
+    expect(stage.mailer.inbox[0]?.envelope).toEqual({ from: "ann@ours.example", to: `${champion}@${account}.example` });
+    expect(stage.mailer.inbox[0]?.raw).toContain(`Hello Carla of ${account.toUpperCase()}, Ann Lee`);
+    expect(stage.mailer.inbox[0]?.raw).toContain("X-Unsubscribe: true");
+  });
+
+  test("asked for by two workers at the same moment it goes once", async () => {
+    const both = await Promise.all([stage.outcome(run, email("welcome")), stage.outcome(run, email("welcome"))]);
+    expect(both.map(({ kind }) => kind)).toEqual(["emailed", "emailed"]);
+    expect(stage.mailer.inbox).toHaveLength(1);
+  });
+
+  test("each: everyone of the role, a dead address told apart", async () => {
+    await stage.contact(`dan-${number}`, account, { first_name: "Dan", locale: "pl-PL" });
+    stage.mailer.trouble({ kind: "refused", permanent: true, suppress: true });
+    const outcome = await stage.outcome(run, email("news", { to: { kind: "each", role: "champion" } }));
+    if (outcome.kind !== "emailed") throw new Error(outcome.kind);
+    expect(outcome.deliveries.map(({ contact, result, locale }) => [contact, result, locale])).toEqual([
+      [champion, "rejected", "en"],
+      [`dan-${number}`, "sent", "pl"],
+    ]);
+    expect(await stage.outcome(run, email("next"))).toMatchObject({
+      deliveries: [{ result: "skipped", reason: "bounced_before" }],
+    });
+    const bounces = (await stage.eventsOf("email.bounced")).filter((event) => event.run_id === run);
+    expect(bounces).toMatchObject([{ payload: { run, key: "news", step: "news", permanent: true } }]);
+  });
+
+  test("nobody to write to: a task for the CSM, once, and no delivery", async () => {
+    const to = { kind: "role", role: "admin" } as const;
+    expect(await stage.outcome(run, email("hello", { to }))).toEqual({ kind: "emailed", at: T0, deliveries: [] });
+    await stage.contact(`late-${number}`, account, { role: "admin", first_name: "L" });
+    expect(await stage.outcome(run, email("hello", { to }))).toEqual({ kind: "emailed", at: T0, deliveries: [] });
+    const tasks = await stage.store.read((tx) => stage.ports.tasks.list(tx, { runId: run }));
+    expect(tasks.map(({ title, assigneeId, required }) => ({ title, assigneeId, required }))).toEqual([
+      {
+        title: `No admin at ${account.toUpperCase()}: the e-mail "welcome" has nobody to go to`,
+        assigneeId: "ann",
+        required: false,
+      },
+    ]);
+  });
+
+  test("waits for the window, and goes when it is asked for then", async () => {
+    const night = T0 + 12 * HOUR;
+    const nine = Date.parse("2026-03-04T09:00:00+01:00");
+    const late = email("late", { since: night });
+    expect(await stage.outcome(run, late, night)).toMatchObject({
+      kind: "deferred",
+      until: nine,
+      reason: "outside_window",
+      staleAt: Date.parse("2026-03-06T17:00:00+01:00") + 64 * HOUR,
+      deliveries: [{ contact: champion, result: "deferred", until: nine }],
+    });
+    expect(stage.mailer.inbox).toHaveLength(0);
+    expect(await stage.outcome(run, late, nine)).toMatchObject({ kind: "emailed", deliveries: [{ result: "sent" }] });
+    expect(stage.mailer.inbox).toHaveLength(1);
+  });
+
+  test("the fourth in a week waits until the first is a week old, but a service notice doesn't", async () => {
+    for (const key of ["a", "b", "c"]) await stage.outcome(run, email(key));
+    const within = { sendWithin: { amount: 10, unit: "bd" } } as const;
+    expect(await stage.outcome(run, email("d", within))).toMatchObject({
+      kind: "deferred",
+      reason: "capped",
+      until: T0 + 7 * DAY,
+    });
+    expect(await stage.outcome(run, email("bill", { category: "service" }))).toMatchObject({ kind: "emailed" });
+    expect(await stage.outcome(run, email("d", within), T0 + 7 * DAY)).toMatchObject({
+      kind: "emailed",
+      deliveries: [{ result: "sent" }],
+    });
+  });
+
+  test("who unsubscribed, and test accounts, get nothing", async () => {
+    const address = `${champion}@${account}.example`;
+    await stage.write((tx) =>
+      stage.ports.suppressions.add(tx, address.toUpperCase(), {
+        category: "onboarding",
+        reason: "unsubscribed",
+        at: T0,
+      }),
+    );
+    expect(await stage.outcome(run, email("a"))).toMatchObject({
+      deliveries: [{ result: "skipped", reason: "unsubscribed" }],
+    });
+    await stage.account(account, { is_test: true });
+    expect(await stage.outcome(run, email("b", { category: "service" }))).toMatchObject({
+      deliveries: [{ result: "skipped", reason: "test_account" }],
+    });
+    expect(stage.mailer.inbox).toHaveLength(0);
+  });
+
+  test("kill switches and holds stop it at the claim", async () => {
+    await stage.write((tx) =>
+      stage.ports.holds.turnOn(tx, { name: "playbook:onboarding", by: "ops", reason: null, at: T0 }),
+    );
+    expect(await stage.outcome(run, email("a"))).toMatchObject({ kind: "deferred", reason: "kill_switch" });
+    await stage.write((tx) => stage.ports.holds.turnOff(tx, "playbook:onboarding"));
+    await stage.write((tx) =>
+      stage.ports.holds.take(tx, {
+        accountId: account,
+        playbook: "onboarding",
+        holderRun: "",
+        holderPlaybook: "",
+        since: T0,
+      }),
+    );
+    expect(await stage.outcome(run, email("a"))).toMatchObject({ kind: "deferred", reason: "held" });
+    await stage.write((tx) => stage.ports.holds.releaseOperator(tx, account, "onboarding"));
+    expect(await stage.outcome(run, email("a"))).toMatchObject({ kind: "emailed" });
+  });
+
+  test("a server that is busy is tried again", async () => {
+    stage.mailer.trouble({ kind: "refused" });
+    const answer = await stage.perform(run, [
+      email("a"),
+      command("m", { kind: "milestone", milestone: "first_value" }, { speculative: true }),
+    ]);
+    expect(answer).toMatchObject({ outcomes: {}, retry: { key: "a" } });
+    expect(await stage.outcome(run, email("a"))).toMatchObject({ deliveries: [{ result: "sent" }] });
+    expect(stage.mailer.inbox).toHaveLength(1);
+  });
+
+  test("no answer: the server is asked, and nothing goes twice or is lost", async () => {
+    stage.mailer.trouble({ kind: "lost" });
+    expect(await stage.outcome(run, email("kept"))).toMatchObject({ deliveries: [{ result: "sent" }] });
+    expect(stage.mailer.inbox).toHaveLength(1);
+    stage.mailer.trouble({ kind: "gone" });
+    expect(await stage.outcome(run, email("gone"))).toMatchObject({ deliveries: [{ result: "sent" }] });
+    expect(stage.mailer.inbox).toHaveLength(2);
+    // Byte for byte what the first attempt would have sent.
+    expect(new Set(stage.mailer.inbox.map(({ messageId }) => messageId)).size).toBe(2);
+  });
+
+  test("no answer, and nobody to ask: a person looks", async () => {
+    stage.mailer.isAskable = false;
+    stage.mailer.trouble({ kind: "gone" });
+    expect(await stage.outcome(run, email("a"))).toMatchObject({ deliveries: [{ result: "unknown" }] });
+    expect(await stage.outcome(run, email("a"))).toMatchObject({ deliveries: [{ result: "unknown" }] });
+    expect(stage.mailer.inbox).toHaveLength(0);
+    const tasks = await stage.store.read((tx) => stage.ports.tasks.list(tx, { runId: run }));
+    expect(tasks.map(({ title }) => title)).toEqual([
+      `Did the e-mail "welcome" reach ${account.toUpperCase()}? The mail server gave no answer`,
+    ]);
+  });
+
+  test("a frozen sender finds its claim gone", async () => {
+    let thaw = (): void => {};
+    stage.mailer.trouble({ kind: "wait", until: new Promise<void>((done) => void (thaw = done)) });
+    const frozen = stage.outcome(run, email("a"));
+    await new Promise((done) => setTimeout(done, 100));
+    expect(await stage.outcome(run, email("a"))).toMatchObject({ deliveries: [{ result: "sent" }] });
+    thaw();
+    expect(await frozen).toMatchObject({ deliveries: [{ result: "sent" }] });
+    expect(stage.mailer.inbox).toHaveLength(1);
+  });
+
+  test("a slow conversation goes on in the background, and the next call finds its end", async () => {
+    let answer = (): void => {};
+    stage.mailer.trouble({ kind: "wait", until: new Promise<void>((done) => void (answer = done)) });
+    const request = { ...stage.ports, settings: { ...stage.ports.settings, budgetMs: 100 } };
+    const { performRequest } = await import("../../src/operations/perform.js");
+    const first = await performRequest(request, {
+      run,
+      asOf: T0,
+      confirm: [],
+      entries: [],
+      status: "running",
+      position: [],
+      commands: [email("a")],
+    });
+    expect(first).toMatchObject({ outcomes: {}, retry: { key: "a" } });
+    answer();
+    await new Promise((done) => setTimeout(done, 100));
+    expect(await stage.outcome(run, email("a"))).toMatchObject({ deliveries: [{ result: "sent" }] });
+    expect(stage.mailer.inbox).toHaveLength(1);
+  });
+
+  test("a template that can't be filled in fails, without a mail", async () => {
+    const nameless = `eve-${number}`;
+    await stage.contact(champion, account, { is_active: false });
+    await stage.contact(nameless, account, {});
+    expect(await stage.outcome(run, email("a"))).toEqual({
+      kind: "failed",
+      at: T0,
+      reason: '"contact.first_name" is missing',
+    });
+    expect(stage.mailer.inbox).toHaveLength(0);
+  });
+
+  test("after the exit only service goes, and what was taken back doesn't", async () => {
+    const night = T0 + 12 * HOUR;
+    await stage.outcome(run, email("late", { since: night }), night);
+    expect(
+      await stage.outcome(run, command("w", { kind: "email_withdraw", email: "late", reason: "withdrawn" }), night),
+    ).toMatchObject({ kind: "done" });
+    expect(await stage.outcome(run, email("late", { since: night }), night + 11 * HOUR)).toMatchObject({
+      kind: "emailed",
+      deliveries: [{ result: "skipped", reason: "withdrawn" }],
+    });
+    expect(await stage.outcome(run, email("bye", { exiting: true }))).toMatchObject({
+      deliveries: [{ result: "skipped", reason: "not_service_after_exit" }],
+    });
+    expect(await stage.outcome(run, email("bill", { exiting: true, category: "service" }))).toMatchObject({
+      deliveries: [{ result: "sent" }],
+    });
+    expect(sentTo()).toHaveLength(1);
+  });
+});
+
+describe("events first", () => {
+  test("an event that waits is handed over and nothing is begun; once confirmed it isn't again", async () => {
+    await stage.event({ id: `booked-${number}`, name: "meeting.booked", accountId: account });
+    const answer = await stage.perform(run, [email("a")]);
+    expect(answer.events.map(({ id }) => id)).toEqual([`booked-${number}`]);
+    expect(answer.outcomes).toEqual({});
+    expect(stage.mailer.inbox).toHaveLength(0);
+    const next = await stage.perform(run, [email("a")], { confirm: [`booked-${number}`] });
+    expect(next.events).toEqual([]);
+    expect(next.outcomes.a).toMatchObject({ kind: "emailed" });
+  });
+
+  test("one that turns up between two commands stops the later", async () => {
+    const set = command("s", { kind: "set", field: "account.stage", value: "adoption" });
+    const answer = await stage.perform(run, [set, email("a", {})]);
+    expect(answer.outcomes.s).toEqual({ kind: "done", at: T0 });
+    expect(answer.outcomes.a).toBeUndefined();
+    expect(answer.events).toMatchObject([{ name: "facts.changed", changed: ["account.stage"] }]);
+    expect(stage.mailer.inbox).toHaveLength(0);
+  });
+
+  test("an event of another account, or of later, doesn't", async () => {
+    await stage.account(`${account}-x`, {});
+    await stage.event({ id: `other-${number}`, name: "meeting.booked", accountId: `${account}-x` });
+    await stage.event({ id: `later-${number}`, name: "meeting.booked", accountId: account, at: T0 + 1 });
+    expect(await stage.perform(run, [email("a")])).toMatchObject({ events: [], outcomes: { a: { kind: "emailed" } } });
+  });
+});
+
+describe("reads", () => {
+  test("facts as of the instant", async () => {
+    const read = command("r", { kind: "read", facts: ["account.name", "account.stage"] });
+    expect(await stage.outcome(run, read)).toEqual({
+      kind: "read",
+      at: T0,
+      facts: { "account.name": account.toUpperCase() },
+    });
+  });
+
+  test("waits go by the account's zone and the plan's calendar", async () => {
+    const rule = { kind: "after", duration: { amount: 2, unit: "bd" } } as const;
+    expect(await stage.outcome(run, command("w", { kind: "resolve", rule, from: T0 }))).toEqual({
+      kind: "resolved",
+      at: T0 + 2 * DAY,
+    });
+    await stage.account(account, { timezone: "America/New_York" });
+    // 04:00 in New York: opening, Thursday 09:00 there.
+    const at = Date.parse("2026-03-05T09:00:00-05:00");
+    expect(await stage.outcome(run, command("w", { kind: "resolve", rule, from: T0 }))).toEqual({
+      kind: "resolved",
+      at,
+    });
+  });
+
+  test("a date means dates_at on that day; a missing one has no instant", async () => {
+    const date = { op: "fact", path: "account.qbr_date" } as const;
+    const ask = command("d", { kind: "resolve_date", date, offset: { amount: -14, unit: "d" } });
+    expect(await stage.outcome(run, ask)).toEqual({ kind: "resolved" });
+    await stage.account(account, { qbr_date: "2026-04-10" });
+    // Summer time has begun by then, not yet on 27 March.
+    expect(await stage.outcome(run, ask)).toEqual({ kind: "resolved", at: Date.parse("2026-03-27T09:00:00+01:00") });
+  });
+
+  test("commands asked for ahead begin only behind plain ones", async () => {
+    const read = command("r", { kind: "read", facts: [] });
+    const ahead = command("m", { kind: "milestone", milestone: "first_value" }, { speculative: true });
+    expect(Object.keys((await stage.perform(run, [read, ahead])).outcomes)).toEqual(["r"]);
+    const risk = command("k", { kind: "risk", risk: "x", severity: "low", scope: {} });
+    expect(Object.keys((await stage.perform(run, [risk, ahead])).outcomes)).toEqual(["k", "m"]);
+  });
+});
+
+describe("effects on the store", () => {
+  test("a milestone is dated once, a field set, a concern raised: asked for twice, done once", async () => {
+    const commands = [
+      command("m", { kind: "milestone", milestone: "first_value" }),
+      command("k", { kind: "risk", risk: "stalled", severity: "high", text: "{{ account.name }} is slow", scope: {} }),
+      command("o", { kind: "opportunity", opportunity: "upsell", scope: {} }),
+      command("s", { kind: "set", field: "account.qbr_date", value: Date.parse("2026-05-01T09:00:00+02:00") }),
+    ];
+    for (const one of [...commands, ...commands])
+      expect(await stage.outcome(run, one)).toEqual({ kind: "done", at: T0 });
+    const facts = await stage.store.facts.read(
+      { accountId: account },
+      ["milestone.first_value", "account.qbr_date"],
+      T0,
+    );
+    expect(facts).toMatchObject({ "milestone.first_value": T0 });
+    expect(await stage.store.facts.readDate({ accountId: account }, "account.qbr_date", T0)).toMatchObject({
+      date: "2026-05-01",
+    });
+    const raised = await stage.store.read((tx) => stage.ports.concerns.risks(tx, account));
+    expect(raised).toMatchObject([
+      { id: `${run}|k`, risk: "stalled", severity: "high", text: `${account.toUpperCase()} is slow` },
+    ]);
+    expect(await stage.store.read((tx) => stage.ports.concerns.opportunities(tx, account))).toHaveLength(1);
+    const told = (await stage.eventsOf("milestone.reached")).filter((event) => event.account_id === account);
+    expect(told).toMatchObject([{ changed: ["milestone.first_value"], payload: { milestone: "first_value" } }]);
+  });
+
+  test("health is measured by the meter", async () => {
+    expect(await stage.outcome(run, command("h", { kind: "health" }))).toEqual({
+      kind: "measured",
+      at: T0,
+      score: 61,
+      status: "yellow",
+    });
+  });
+
+  test("play enrols once, and a playbook that isn't there refuses", async () => {
+    const rescue = {
+      ...PLAN,
+      playbook: `rescue-${number}`,
+      hash: `rescue-${number}`,
+      inputs: { reason: { type: "string" as const } },
+    };
+    await stage.publish(rescue);
+    const play = command("p", { kind: "play", playbook: rescue.playbook, inputs: { reason: "slow" } });
+    const first = await stage.outcome(run, play);
+    expect(first).toMatchObject({ kind: "played", run: `run/rescue-${number}/${account}/${account}/1` });
+    expect(await stage.outcome(run, play)).toEqual(first);
+    expect(await stage.outcome(run, command("q", { kind: "play", playbook: "none", inputs: {} }))).toMatchObject({
+      run: null,
+      refused: expect.any(String),
+    });
+  });
+
+  test("a task is opened once, due in its assignee's working time, and shown to them", async () => {
+    const first = await stage.outcome(run, task("call"));
+    expect(first).toMatchObject({ kind: "task_opened", at: T0, assignee: "ann", due: T0 + DAY });
+    expect(await stage.outcome(run, task("call"))).toEqual(first);
+    expect(stage.slack.messages).toMatchObject([{ channel: "U-ANN", text: `open: Call ${account.toUpperCase()}` }]);
+    if (first.kind !== "task_opened") throw new Error(first.kind);
+    const tighter = command("t", { kind: "task_tighten", task: first.task, due: { amount: 4, unit: "h" } });
+    expect(await stage.outcome(run, tighter)).toMatchObject({ kind: "task_opened", due: T0 + 4 * HOUR });
+    const later = command("l", { kind: "task_tighten", task: first.task, due: { amount: 5, unit: "d" } });
+    expect(await stage.outcome(run, later)).toEqual({ kind: "done", at: T0 });
+  });
+});
+
+describe("Slack", () => {
+  const nudge = (key: string, to: "csm" | `#${string}` = "csm") =>
+    command(key, {
+      kind: "slack",
+      to: to === "csm" ? { kind: "csm" } : { kind: "channel", channel: to },
+      text: "{{ account.name }} is late",
+      actions: ["snooze"],
+      scope: {},
+    });
+
+  test("a nudge is posted once, to the CSM", async () => {
+    for (let time = 0; time < 2; time++)
+      expect(await stage.outcome(run, nudge("n"))).toEqual({ kind: "posted", at: T0, to: "ann" });
+    expect(stage.slack.messages).toMatchObject([
+      { channel: "U-ANN", text: `${account.toUpperCase()} is late`, blocks: ["snooze"] },
+    ]);
+  });
+
+  test("a colleague without a Slack id is found by address, once and for all", async () => {
+    await stage.account(account, { csm: "bob" });
+    expect(await stage.outcome(run, nudge("n"))).toMatchObject({ kind: "posted", to: "bob" });
+    expect(stage.slack.messages[0]?.channel).toBe("U-BOB");
+    const found = await stage.store.read((tx) => stage.ports.people.colleagueBy(tx, { slackUserId: "U-BOB" }));
+    expect(found?.id).toBe("bob");
+  });
+
+  test("rate limits wait, lost answers are looked up, a dead channel is replaced by the CSM", async () => {
+    stage.slack.trouble({ kind: "limited", retryAfterMs: 60 });
+    expect(await stage.outcome(run, nudge("a"))).toMatchObject({ kind: "posted" });
+    stage.slack.trouble("lost");
+    expect(await stage.outcome(run, nudge("b"))).toMatchObject({ kind: "posted" });
+    expect(stage.slack.messages).toHaveLength(2);
+    stage.slack.trouble({ kind: "refused", permanent: true, reason: "is_archived" });
+    expect(await stage.outcome(run, nudge("c", "#dead"))).toEqual({ kind: "posted", at: T0, to: "ann" });
+    const refusal = { kind: "refused", permanent: true, reason: "invalid_auth" } as const;
+    stage.slack.trouble(refusal, refusal, refusal);
+    expect(await stage.outcome(run, nudge("d", "#dead"))).toMatchObject({
+      kind: "failed",
+      reason: "Slack: invalid_auth",
+    });
+  });
+});
+
+describe("holding, parking, leaving, closing", () => {
+  test("a run that pauses another playbook tells its runs, and frees them when it closes", async () => {
+    const holder = { ...PLAN, playbook: `rescue-${number}`, hash: `holder-${number}`, pauses: ["onboarding"] };
+    await stage.publish(holder);
+    const holders = [`run/h-${number}/1`, `run/h-${number}/2`];
+    for (const id of holders) await stage.run({ id, accountId: account }, holder);
+    const hold = command("!hold", { kind: "hold", playbooks: ["onboarding"] });
+    for (const id of [...holders, ...holders]) await stage.outcome(id, hold);
+    const events = async (name: string) =>
+      (await stage.eventsOf(name)).filter((event) => event.run_id === run).map((event) => event.payload);
+    expect(await events("run.held")).toEqual([{ hold: `playbook:rescue-${number}` }]);
+    await stage.perform(run, [], { confirm: [`run.held/${holders[0]}/${run}`] });
+    expect(await stage.outcome(run, email("a"))).toMatchObject({ kind: "deferred", reason: "held" });
+
+    const close = command("!close", { kind: "close", outcome: "recovered" });
+    await stage.outcome(holders[0] ?? "", close);
+    expect(await events("run.released")).toEqual([]);
+    await stage.outcome(holders[1] ?? "", close);
+    expect(await events("run.released")).toEqual([{ hold: `playbook:rescue-${number}` }]);
+    const row = await stage.store.read((tx) => stage.store.runs.get(tx, holders[1] ?? ""));
+    expect(row).toMatchObject({ status: "ended", outcome: "recovered", endedAt: T0 });
+    expect((await stage.store.read((tx) => stage.store.runs.get(tx, run)))?.releasedAt).toBe(T0);
+  });
+
+  test("of two playbooks that pause each other the one of lower priority is held", async () => {
+    const strong = {
+      ...PLAN,
+      playbook: `strong-${number}`,
+      hash: `strong-${number}`,
+      priority: 80,
+      pauses: [`weak-${number}`],
+    };
+    const weak = {
+      ...PLAN,
+      playbook: `weak-${number}`,
+      hash: `weak-${number}`,
+      priority: 20,
+      pauses: [`strong-${number}`],
+    };
+    await stage.publish(strong);
+    await stage.publish(weak);
+    await stage.run({ id: `s-${number}`, accountId: account }, strong);
+    await stage.run({ id: `w-${number}`, accountId: account }, weak);
+    await stage.outcome(`s-${number}`, command("!hold", { kind: "hold", playbooks: strong.pauses }));
+    await stage.outcome(`w-${number}`, command("!hold", { kind: "hold", playbooks: weak.pauses }));
+    const held = (await stage.eventsOf("run.held"))
+      .filter((event) => event.account_id === account)
+      .map((event) => event.run_id);
+    expect(held).toEqual([`w-${number}`]);
+  });
+
+  test("a parked run tells the CSM once, and shows why", async () => {
+    const park = command("!park:chase", { kind: "park", reason: "the template is broken" });
+    for (let time = 0; time < 2; time++) await stage.perform(run, [park], { status: "parked" });
+    expect(stage.slack.messages).toMatchObject([
+      { channel: "U-ANN", text: expect.stringContaining("the template is broken") },
+    ]);
+    const parked = async () => (await stage.store.read((tx) => stage.store.runs.get(tx, run)))?.parked;
+    expect(await parked()).toEqual({ key: "chase", reason: "the template is broken", at: T0 });
+    await stage.perform(run, []);
+    expect(await parked()).toBeUndefined();
+  });
+
+  test("leaving cancels tasks and takes back mail; closing tells the run that played it", async () => {
+    const night = T0 + 12 * HOUR;
+    const child = `run/child-${number}/1`;
+    await stage.run({ id: child, accountId: account, parent: { run, key: "p" } });
+    await stage.outcome(child, task("call"), T0);
+    await stage.outcome(child, email("late", { since: night }), night);
+    const leave = command("!leave", { kind: "leave", outcome: "void", openTasks: "cancel", deferredEmail: "cancel" });
+    for (let time = 0; time < 2; time++)
+      expect(await stage.outcome(child, leave, night)).toEqual({ kind: "done", at: night });
+    const tasks = await stage.store.read((tx) => stage.ports.tasks.list(tx, { runId: child }));
+    expect(tasks).toMatchObject([{ status: "cancelled", note: "the run ended: void" }]);
+    expect(stage.slack.messages).toMatchObject([{ text: `cancelled: Call ${account.toUpperCase()}` }]);
+    expect(await stage.store.read((tx) => stage.ports.ledger.openOf(tx, child))).toEqual([]);
+    const close = command("!close", { kind: "close", outcome: "void" });
+    for (let time = 0; time < 2; time++)
+      expect(await stage.outcome(child, close, night)).toEqual({ kind: "done", at: night });
+    const told = (await stage.eventsOf("run.ended")).filter((event) => event.account_id === account);
+    expect(told.map((event) => [event.run_id, event.payload])).toEqual([
+      [null, { run: child, playbook: "onboarding", outcome: "void" }],
+      [run, { run: child, playbook: "onboarding", outcome: "void" }],
+    ]);
+  });
+});
+
+test("nothing went wrong behind the scenes", () => {
+  expect(stage.faults).toEqual([]);
+});
