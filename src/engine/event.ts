@@ -33,7 +33,7 @@ export const SYSTEM_EVENTS = {
   skip: "run.skip",
   /** An operator ends the run. `{ outcome, by }` */
   stop: "run.stop",
-  /** A run that `play` started has ended. `{ run, outcome }` */
+  /** A run has ended; the one whose `play` started it always hears of it. `{ run, playbook, outcome }` */
   runEnded: "run.ended",
   /** `{ task, run, key, step, outcome, completed_by, note, status }`; status: done | skipped | cancelled */
   taskClosed: "task.closed",

@@ -128,9 +128,7 @@ function systemEvent(m: Machine, event: RunEvent): void {
         taskClosed(m, step, event, text);
       return;
     case SYSTEM_EVENTS.runEnded:
-      if (step === undefined) return;
-      m.record(step, { ended: true, outcome: text("outcome") });
-      m.note("play.ended", { step, detail: { outcome: text("outcome") } });
+      playEnded(m, text("run"), text("outcome"));
       return;
     case SYSTEM_EVENTS.emailReplied:
       if (step === undefined) return;
@@ -161,6 +159,16 @@ function taskClosed(m: Machine, step: Step, event: RunEvent, text: (name: string
   };
   m.record(step, { ...fields, note: optional("note"), closed_at: event.at });
   m.note("task.closed", { step, detail: fields });
+}
+
+/** The run that a `play` step started is over; other runs' ends are not this one's story. */
+function playEnded(m: Machine, run: string, outcome: string): void {
+  for (const [id, fields] of Object.entries(m.state.steps)) {
+    const step = m.index.byId.get(id);
+    if (step?.kind !== "play" || fields["run"] !== run || fields["ended"] === true) continue;
+    m.record(step, { ended: true, outcome });
+    m.note("play.ended", { step, detail: { outcome } });
+  }
 }
 
 function hold(m: Machine, name: string): void {

@@ -95,7 +95,6 @@ class Simulation {
         this.enrol(request.playbook, request.subject, request.at, {
           inputs: request.inputs,
           ...(request.parent === undefined ? {} : { parent: request.parent }),
-          isManual: true,
         }),
     );
     customers.upsert(scenario.given, Number.MIN_SAFE_INTEGER);
@@ -149,14 +148,14 @@ class Simulation {
         one.playbook,
         { accountId: one.accountId, ...(one.contactId === undefined ? {} : { contactId: one.contactId }) },
         one.at,
-        { inputs: one.inputs ?? {}, isManual: true },
+        { inputs: one.inputs ?? {} },
       );
       await this.startNew();
     }
     for (const [id, start] of [...this.due].sort((a, b) => a[1].at - b[1].at)) {
       if (start.at > this.now) continue;
       this.due.delete(id);
-      this.enrol(start.plan.playbook, start.subject, start.at, { inputs: {}, trigger: start.trigger });
+      this.enrol(start.plan.playbook, start.subject, start.at, {});
       await this.startNew();
     }
     for (let event = this.world.takePending(this.now); event !== undefined; event = this.world.takePending(this.now)) {
@@ -219,7 +218,7 @@ class Simulation {
         !isTrue(trigger.where, this.lookup(subject, [trigger.where], event.at, event))
       )
         continue;
-      this.enrol(plan.playbook, subject, event.at, { inputs: {}, event });
+      this.enrol(plan.playbook, subject, event.at, { event });
       return;
     }
   }
@@ -248,11 +247,10 @@ class Simulation {
     subject: SimulatedSubject,
     at: Instant,
     how: {
-      inputs: Readonly<Record<string, FactValue>>;
+      /** Given by a person or by `play`; absent: from `enroll.with`. */
+      inputs?: Readonly<Record<string, FactValue>>;
       event?: RunEvent & { contractId?: string };
-      parent?: { run: string; key: string; step?: string };
-      isManual?: boolean;
-      trigger?: number;
+      parent?: { run: string; key: string };
     },
   ): { run: string } | { refused: string } {
     const plan = this.plans.get(playbook);
@@ -267,9 +265,12 @@ class Simulation {
     const keyed = plan.enroll.key === undefined ? undefined : evaluate(plan.enroll.key, lookup);
     const subjectId = plan.subject === "contact" ? (subject.contactId ?? "") : subject.accountId;
     const key = keyed === undefined ? subjectId : String(keyed);
-    const inputs: Record<string, FactValue> = { ...how.inputs };
-    for (const [name, expression] of Object.entries(plan.enroll.with)) {
-      const value = inputs[name] ?? evaluate(expression, lookup);
+    const inputs: Record<string, FactValue> = {};
+    for (const [name, field] of Object.entries(plan.inputs)) {
+      const from = plan.enroll.with[name];
+      const given =
+        how.inputs === undefined ? (from === undefined ? undefined : evaluate(from, lookup)) : how.inputs[name];
+      const value = given ?? field.default;
       if (value !== undefined) inputs[name] = value;
     }
     const earlier = [...this.runs, ...this.fresh].filter(
@@ -280,12 +281,13 @@ class Simulation {
       this.world.append({
         id: `${how.event?.id ?? `${at}`}/again/${live.world.id}`,
         name: "run.triggered_again",
-        at,
+        // A trigger that is older than the run still has to reach it.
+        at: Math.max(at, live.world.startedAt),
         accountId: subject.accountId,
         runId: live.world.id,
         payload: Object.fromEntries(Object.entries(inputs).map(([name, value]) => [`input.${name}`, value])),
       });
-      return { refused: "live" };
+      return { run: live.world.id };
     }
     if (!this.mayAgain(plan, earlier, subjectId, at)) return { refused: "again" };
     const ordinal = (this.ordinals.get(`${playbook}/${key}`) ?? 0) + 1;
@@ -335,7 +337,7 @@ class Simulation {
     if (again.kind === "never") return ofSubject.length === 0;
     if (again.kind === "per_key") return earlier.length === 0;
     const zone = this.world.customers.zone(earlier[0]?.world.accountId ?? "", at);
-    const ended = ofSubject.map((run) => run.world.endedAt ?? Number.NEGATIVE_INFINITY);
+    const ended = earlier.map((run) => run.world.endedAt ?? Number.NEGATIVE_INFINITY);
     return ended.every((end) => addDuration(end, again.duration, zone, this.world.calendarOf(undefined, "", at)) <= at);
   }
 

@@ -26,7 +26,7 @@ export interface SimulatedRun {
   readonly contractId?: string;
   readonly startedAt: Instant;
   readonly enrolledBy?: string;
-  readonly parent?: { readonly run: string; readonly key: string; readonly step?: string };
+  readonly parent?: { readonly run: string; readonly key: string };
   readonly confirmed: Set<string>;
   readonly timeline: TimelineEntry[];
   endedAt?: Instant;
@@ -60,7 +60,7 @@ type Enrol = (request: {
   subject: SimulatedSubject;
   at: Instant;
   inputs: Readonly<Record<string, FactValue>>;
-  parent?: { run: string; key: string; step?: string };
+  parent?: { run: string; key: string };
 }) => { run: string } | { refused: string };
 
 const EXACT_MS = {
@@ -250,7 +250,7 @@ export class SimulatedWorld {
           subject,
           at,
           inputs: command.inputs,
-          parent: { run: run.id, key: command.key, ...(command.step === undefined ? {} : { step: command.step }) },
+          parent: { run: run.id, key: command.key },
         });
         return "run" in started
           ? { kind: "played", at, run: started.run }
@@ -315,7 +315,7 @@ export class SimulatedWorld {
       kind: "deferred",
       at,
       until: next.until,
-      staleAt: Math.min(...waiting.map((mail) => mail.staleAt ?? Number.POSITIVE_INFINITY)),
+      staleAt: Math.max(...waiting.map((mail) => mail.staleAt ?? at)),
       reason: (next.delivery?.reason ?? "outside_window") as Extract<Outcome, { kind: "deferred" }>["reason"],
       deliveries,
     };
@@ -342,7 +342,8 @@ export class SimulatedWorld {
       since: command.since,
       send: command.send,
       sendWithin: command.sendWithin ?? this.policy.email.sendWithin,
-      isExiting: command.exiting,
+      // `deferred_email: keep`: what waited when the run ended may still go.
+      isExiting: command.exiting && mail.until === undefined,
       category: {
         name: command.category,
         canUnsubscribe: category?.canUnsubscribe ?? true,
@@ -434,6 +435,7 @@ export class SimulatedWorld {
       accountId: run.accountId,
     });
     this.customers.tasks.set(id, { runId: run.id, required, openedAt: at });
+    if (!run.plan.listens.facts.some((path) => path === "tasks.open" || path === "tasks.required_open")) return;
     this.append({
       id: `${id}/opened`,
       name: "facts.changed",
@@ -653,16 +655,18 @@ export class SimulatedWorld {
         });
       }
     }
-    if (run.parent !== undefined) {
-      this.append({
-        id: `${run.id}/ended`,
-        name: "run.ended",
-        at,
-        accountId: run.accountId,
-        runId: run.parent.run,
-        payload: { run: run.id, outcome, key: run.parent.key, step: run.parent.step ?? "" },
-      });
-    }
+    const ended = {
+      at,
+      accountId: run.accountId,
+      name: "run.ended",
+      payload: { run: run.id, playbook: run.plan.playbook, outcome },
+    };
+    this.append({
+      ...ended,
+      id: `${run.id}/ended`,
+      ...(run.contactId === undefined ? {} : { contactId: run.contactId }),
+    });
+    if (run.parent !== undefined) this.append({ ...ended, id: `${run.id}/ended/parent`, runId: run.parent.run });
   }
 
   // ── people, zones, calendars ───────────────────────────────────────────────────────────────────────────────────────
