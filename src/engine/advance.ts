@@ -46,6 +46,7 @@ export function newRun(
     positions: {},
     steps: {},
     events: [],
+    handled: 0,
     inbox: [],
     seen: [],
     unconfirmed: [],
@@ -199,6 +200,7 @@ function assumed(asked: Asked, at: Instant): Outcome | undefined {
     case "leave":
     case "email_withdraw":
     case "task_tighten":
+    case "task_withdraw":
       return { kind: "done", at };
     case "read":
     case "health":

@@ -84,6 +84,8 @@ export type CommandBody =
     }
   /** A shorter `due` for an open task; never a later one. */
   | { readonly kind: "task_tighten"; readonly task: string; readonly due: Duration }
+  /** Cancels an open task whose branch was withdrawn. */
+  | { readonly kind: "task_withdraw"; readonly task: string }
   | { readonly kind: "milestone"; readonly milestone: string }
   | { readonly kind: "set"; readonly field: string; readonly value: FactValue | null }
   | {

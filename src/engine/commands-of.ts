@@ -58,6 +58,8 @@ function choreCommands(m: Machine, key: string, chore: Chore): Asked[] {
       return ask({ kind: "close", outcome: m.state.outcome ?? "" });
     case "withdraw":
       return ask({ kind: "email_withdraw", email: chore.email, reason: chore.reason }, chore.path);
+    case "withdraw_task":
+      return ask({ kind: "task_withdraw", task: chore.task }, chore.path);
     case "tighten": {
       const step = m.step(chore.path);
       const index = step.kind === "task" ? dueIndex(m, step) : undefined;

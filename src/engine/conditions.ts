@@ -100,10 +100,12 @@ function look(
     case "event": {
       if (met.has(leaf)) return {};
       const since = condition.since === "wait" ? position.at : storyStart(m, position);
+      const after = condition.since === "wait" ? position.handled : 0;
       const event = m.state.events.find(
         (one) =>
           one.name === condition.event &&
           one.at >= since &&
+          one.order > after &&
           !one.served.includes(key) &&
           (condition.where === undefined || m.isTrue(condition.where, facts, one)),
       );

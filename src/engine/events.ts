@@ -25,19 +25,22 @@ export function handleNext(m: Machine): void {
   const [event, ...rest] = m.state.inbox;
   if (event === undefined) return;
   m.state.inbox = rest;
+  m.state.handled += 1;
   const isLate = event.at < m.state.clock;
   m.reach(event.at);
-  if (m.state.phase === "closing" || m.state.phase === "ended") return;
+  // A run that is leaving listens to nobody: whether word still reached it in time must make no difference.
+  if (m.state.phase !== "running") return;
   if (isLate) m.note("event.late", { detail: { event: event.name, event_at: event.at } });
 
   systemEvent(m, event);
   if (m.plan.listens.events.includes(event.name)) {
-    m.state.events = [...m.state.events, { ...event, served: [] }].slice(-KEPT_EVENTS_MAX);
+    m.state.events = [...m.state.events, { ...event, order: m.state.handled, served: [] }].slice(-KEPT_EVENTS_MAX);
   }
-  if (m.state.phase === "running" && concernsExits(m, event)) {
+  if (concernsExits(m, event)) {
     if (m.index.exitFacts.length === 0) checkExits(m, {}, event);
     else m.state.exitCheck = { event };
   }
+  if (m.isOver) return;
   wake(m, event);
   redate(m, event);
 }
@@ -119,7 +122,6 @@ function systemEvent(m: Machine, event: RunEvent): void {
       unpark(m, "run.skipped");
       return;
     case SYSTEM_EVENTS.stop:
-      if (m.state.phase !== "running") return;
       m.note("run.stopped", { detail: { outcome: text("outcome") || "stopped", by: text("by") || undefined } });
       leave(m, text("outcome") || "stopped");
       return;

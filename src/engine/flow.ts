@@ -34,7 +34,7 @@ export function begin(m: Machine, step: Step, parent: string): void {
   bound(m);
   const key = childKey(m, parent, step);
   m.forget(step);
-  const base: Position = { path: step.path, parent, at: m.state.clock, phase: "guard" };
+  const base: Position = { path: step.path, parent, at: m.state.clock, handled: m.state.handled, phase: "guard" };
   m.put(key, base);
   if (step.if === undefined) enter(m, key, step);
   else if (outsideFacts(step.if).length === 0) guarded(m, key, {});
@@ -356,11 +356,13 @@ function childOver(m: Machine, parent: string, body: string): void {
   }
 }
 
-/** Drops everything that is active under a container; mail that still waits is taken back. */
+/** Drops everything that is active under a container; its mail that still waits and its open tasks are taken back. */
 function withdrawUnder(m: Machine, parent: string): void {
-  for (const [key, position] of Object.entries(m.state.positions)) {
-    if (key === parent || !isUnder(m, position, parent)) continue;
-    if (position.phase === "deferred" || position.told !== undefined) {
+  const under = Object.entries(m.state.positions).filter(
+    ([key, position]) => key !== parent && isUnder(m, position, parent),
+  );
+  for (const [key, position] of under) {
+    if (isDeferred(position)) {
       m.addChore(`!withdraw:${key}`, {
         kind: "withdraw",
         path: position.path,
@@ -369,6 +371,13 @@ function withdrawUnder(m: Machine, parent: string): void {
       });
     }
     m.drop(key);
+  }
+  for (const [id, fields] of Object.entries(m.state.steps)) {
+    const step = m.index.byId.get(id);
+    const instance = fields["instance"];
+    if (step?.kind !== "task" || fields["status"] !== "open" || typeof instance !== "string") continue;
+    if (!instance.startsWith(`${parent}/`) && !instance.startsWith(`${parent}#`)) continue;
+    m.addChore(`!withdraw:${instance}`, { kind: "withdraw_task", path: step.path, task: String(fields["task"]) });
   }
 }
 

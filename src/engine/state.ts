@@ -27,6 +27,8 @@ export interface RunState {
   readonly steps: Readonly<Record<string, Readonly<Record<string, FactValue>>>>;
   /** Events that a wait may still match, oldest first; at most `KEPT_EVENTS_MAX`. */
   readonly events: readonly KeptEvent[];
+  /** How many events were handled. */
+  readonly handled: number;
   /** Not yet handled, by `at`. An event is taken out when the clock reaches it. */
   readonly inbox: readonly RunEvent[];
   /** Ids of events taken in, newest last; at most `SEEN_EVENTS_MAX`. */
@@ -50,6 +52,7 @@ export type Chore =
   | { readonly kind: "leave"; readonly openTasks: "cancel" | "keep"; readonly deferredEmail: "cancel" | "keep" }
   | { readonly kind: "close" }
   | { readonly kind: "withdraw"; readonly path: string; readonly email: string; readonly reason: SkipReason }
+  | { readonly kind: "withdraw_task"; readonly path: string; readonly task: string }
   | { readonly kind: "tighten"; readonly path: string; readonly task: string };
 
 /** One place where a run stands: an active step, or a container whose children are active. */
@@ -58,8 +61,9 @@ export interface Position {
   readonly path: string;
   /** Instance key of the container, '' for the root and for `on_exit`. */
   readonly parent: string;
-  /** When it was reached. */
+  /** When it was reached, and how many events had been handled by then. */
   readonly at: Instant;
+  readonly handled: number;
   /**
    * guard: its `if` is to be read · do: its effect is asked for · deferred: an e-mail waits for its window · arm: a timer
    * is to be resolved · wait: the timer runs · confirm: the timer fired and is resolved once more · decide: facts are to
@@ -118,6 +122,8 @@ export interface RunIdentity {
 }
 
 export interface KeptEvent extends RunEvent {
+  /** The how many-th event it was: a wait with `since: wait` sees only later ones. */
+  readonly order: number;
   /** Instance keys of the waits that it has served: each step once. */
   readonly served: readonly string[];
 }

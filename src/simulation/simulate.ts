@@ -103,6 +103,7 @@ class Simulation {
 
   async walkAll(): Promise<readonly SimulatedTimeline[]> {
     this.rearm();
+    for (const accountId of this.world.customers.accountIds()) this.updateSegments(accountId, undefined, this.now);
     for (let i = 0; i < INSTANTS_MAX; i++) {
       const next = this.nextInstant();
       if (next === undefined || next > this.scenario.until) break;
@@ -163,7 +164,10 @@ class Simulation {
         for (const plan of this.setting.plans) this.enrolBy(plan, event);
         await this.startNew();
       }
-      if ((event.changed ?? []).length > 0) this.rearm();
+      if ((event.changed ?? []).length > 0) {
+        this.rearm();
+        this.updateSegments(event.accountId, event.changed ?? [], event.at, event.id);
+      }
       for (const run of this.runs) {
         if (run.isOver || !this.world.matches(run.world, event)) continue;
         run.arrived.push({
@@ -212,6 +216,9 @@ class Simulation {
     for (const trigger of plan.enroll.when) {
       if (trigger.kind === "health" && event.name === "health.changed" && event.payload["cause"] === "data") {
         if (event.payload["to"] !== trigger.becomes) continue;
+      } else if (trigger.kind === "enters" || trigger.kind === "leaves") {
+        const name = trigger.kind === "enters" ? "segment.entered" : "segment.left";
+        if (event.name !== name || event.payload["segment"] !== trigger.segment) continue;
       } else if (trigger.kind !== "event" || trigger.event !== event.name) continue;
       else if (
         trigger.where !== undefined &&
@@ -378,6 +385,31 @@ class Simulation {
   private readonly armed = new Map<string, Instant>();
 
   // ── runs ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private readonly members = new Set<string>();
+
+  /** Who entered or left a segment with this change. The first look is silent: who is in it then is simply in it. */
+  private updateSegments(accountId: string, changed: readonly string[] | undefined, at: Instant, cause?: string): void {
+    for (const [segment, { if: condition }] of Object.entries(this.setting.segments)) {
+      const facts = references(condition);
+      if (changed !== undefined && !facts.some((path) => changed.includes(path))) continue;
+      const key = `${segment}\n${accountId}`;
+      const isMember = isTrue(condition, this.lookup({ accountId }, [condition], at));
+      if (isMember === this.members.has(key)) continue;
+      if (isMember) this.members.add(key);
+      else this.members.delete(key);
+      if (cause === undefined) continue;
+      const name = isMember ? "segment.entered" : "segment.left";
+      this.world.append({
+        id: `${name}/${segment}/${accountId}/${cause}`,
+        name,
+        at,
+        accountId,
+        payload: { segment },
+        changed: [`segment.${segment}`],
+      });
+    }
+  }
 
   private async startNew(): Promise<void> {
     for (let run = this.fresh.shift(); run !== undefined; run = this.fresh.shift()) {

@@ -216,6 +216,9 @@ export class SimulatedWorld {
             mail.status = "withdrawn";
         }
         return { kind: "done", at };
+      case "task_withdraw":
+        this.cancelTask(command.task, at);
+        return { kind: "done", at };
       case "slack":
         return { kind: "posted", at, to: this.personOf(run, command.to, at) };
       case "task":
@@ -443,6 +446,23 @@ export class SimulatedWorld {
       accountId: run.accountId,
       runId: run.id,
       payload: {},
+      changed: ["tasks.open", "tasks.required_open"],
+    });
+  }
+
+  /** The run takes an open task back: it is told as of any other closing. */
+  private cancelTask(id: string, at: Instant): void {
+    const open = this.customers.tasks.get(id);
+    const task = this.tasks.get(id);
+    if (open === undefined || task === undefined || open.closedAt !== undefined) return;
+    open.closedAt = at;
+    this.append({
+      id: `${id}/cancelled`,
+      name: "task.closed",
+      at,
+      accountId: task.accountId,
+      runId: task.runId,
+      payload: { task: id, run: task.runId, key: task.key, step: task.step, status: "cancelled" },
       changed: ["tasks.open", "tasks.required_open"],
     });
   }
