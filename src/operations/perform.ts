@@ -15,7 +15,7 @@ import { performRead, performResolve, performResolveDate } from "./effects/read.
 import { performSet } from "./effects/set.js";
 import { performSlack } from "./effects/slack.js";
 import { performTask, performTighten } from "./effects/task.js";
-import { performWithdraw } from "./effects/withdraw.js";
+import { performTaskWithdraw, performWithdraw } from "./effects/withdraw.js";
 import type { PerformPorts } from "./perform-ports.js";
 import { type Effect, type Scene, sceneOf } from "./scene.js";
 
@@ -112,6 +112,8 @@ async function begin(scene: Scene, command: Command, mustLook: boolean): Promise
     // What only tidies up waits for no event: it would be done whatever the event says.
     case "email_withdraw":
       return { kind: "outcome", outcome: await performWithdraw(scene, command) };
+    case "task_withdraw":
+      return { kind: "outcome", outcome: await performTaskWithdraw(scene, command) };
     case "hold":
       return { kind: "outcome", outcome: await performHold(scene, command) };
     case "park":

@@ -1,4 +1,6 @@
 import type { Command, Outcome } from "../../engine/command.js";
+import { closeTaskWithin } from "../tasks/close-task.js";
+import { showTask } from "../tasks/task-message.js";
 import type { Scene } from "../scene.js";
 
 /** Takes back what of an e-mail is not on the wire; what is counts as sent. */
@@ -14,4 +16,27 @@ export async function performWithdraw(
     }
   });
   return { kind: "done", at: scene.at };
+}
+
+/** Cancels an open task whose branch was withdrawn; one that was closed meanwhile stays as it is. */
+export async function performTaskWithdraw(
+  scene: Scene,
+  command: Extract<Command, { kind: "task_withdraw" }>,
+): Promise<Outcome> {
+  const { ports, run, at } = scene;
+  const cancelled = await ports.store.transaction(async (tx) => {
+    await ports.store.lockAccounts(tx, [run.accountId]);
+    const task = await ports.tasks.read(tx, command.task);
+    if (task?.status !== "open") return undefined;
+    const patch = {
+      status: "cancelled",
+      outcome: null,
+      note: "no longer needed",
+      closedBy: null,
+      closedAt: at,
+    } as const;
+    return closeTaskWithin(ports, tx, task, patch);
+  });
+  if (cancelled) await showTask(ports, cancelled);
+  return { kind: "done", at };
 }
