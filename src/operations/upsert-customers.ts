@@ -29,16 +29,21 @@ export interface UpsertOutcome extends UpsertReport {
   readonly matchedEvents: number;
 }
 
+/** Rows in one batch at most: their accounts are locked together, and Postgres' lock table is not endless. */
+export const ROWS_PER_BATCH_MAX = 5000;
+
 /**
  * Writes a batch of customers' data in one transaction: good rows in, bad ones refused with their index and a reason.
  * A row or column that is not there leaves what is known, null clears. Each account that really changed gets one
- * `facts.changed`; events that waited for an arrival are matched. Idempotent.
+ * `facts.changed`; events that waited for an arrival are matched. Idempotent. Throws RangeError beyond `ROWS_PER_BATCH_MAX`.
  */
 export async function upsertCustomers(
   ports: Ports,
   batch: CustomerBatch,
   options: UpsertOptions,
 ): Promise<UpsertOutcome> {
+  const rows = Object.values(batch).reduce((sum, list) => sum + (list?.length ?? 0), 0);
+  if (rows > ROWS_PER_BATCH_MAX) throw new RangeError(`more than ${ROWS_PER_BATCH_MAX} rows in one batch`);
   const { store, clock } = ports;
   const now = clock.now();
   const at = options.at ?? now;

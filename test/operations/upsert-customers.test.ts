@@ -1,0 +1,178 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { upsertCustomers } from "../../src/operations/upsert-customers.js";
+import type { CustomerBatch } from "../../src/ports/customers.js";
+import { at, openWorld, planOf, workspaceOf, type World } from "./world.js";
+
+let world: World;
+const NOW = at("2026-03-02T12:00Z");
+
+beforeAll(async () => {
+  world = await openWorld("2026-03-02T12:00Z");
+  await world.publish(workspaceOf([planOf("x", {})]));
+});
+afterAll(() => world.close());
+
+const upsert = (batch: CustomerBatch, instant?: number) =>
+  upsertCustomers(world.ports, batch, { source: "import", at: instant });
+const changes = (id: string) =>
+  world.rows(`select field, value, source from field_changes where entity_id = '${id}' order by seq`);
+const events = (id: string) =>
+  world.rows(`select name, at, changed from events where account_id = '${id}' order by seq`);
+
+describe("upsertCustomers", () => {
+  it("keeps versions of real changes only; undefined leaves, null clears", async () => {
+    await upsert({
+      accounts: [
+        { id: "a-1", fields: { name: "Acme", stage: "onboarding", seats: 5 }, roles: { account_executive: "u-1" } },
+      ],
+    });
+    await upsert({ accounts: [{ id: "a-1", fields: { name: "Acme", stage: "onboarding", seats: undefined } }] });
+    const third = await upsert({
+      accounts: [
+        { id: "a-1", fields: { stage: null, seats: 6 }, roles: { account_executive: null, support_lead: "u-2" } },
+      ],
+    });
+    expect(third.changed.accounts).toBe(1);
+    expect(await changes("a-1")).toEqual([
+      { field: "is_test", value: false, source: "import" },
+      { field: "name", value: "Acme", source: "import" },
+      { field: "stage", value: "onboarding", source: "import" },
+      { field: "seats", value: 5, source: "import" },
+      { field: "stage", value: null, source: "import" },
+      { field: "seats", value: 6, source: "import" },
+    ]);
+    expect(await world.rows("select name, fields, roles, is_test from accounts where id = 'a-1'")).toEqual([
+      {
+        name: "Acme",
+        fields: { name: "Acme", is_test: false, seats: 6 },
+        roles: { support_lead: "u-2" },
+        is_test: false,
+      },
+    ]);
+    expect((await events("a-1")).map((event) => (event as { changed: string[] }).changed)).toEqual([
+      ["account.id", "account.is_test", "account.name", "account.seats", "account.stage"],
+      ["account.seats", "account.stage"],
+    ]);
+  });
+
+  it("refuses bad rows with their place and takes the good ones", async () => {
+    const outcome = await upsert({
+      accounts: [
+        { id: "b-0", fields: { stge: "adoption" } },
+        { id: "b-1", fields: { stage: "adoptoin" } },
+        { id: "b-2", fields: { seats: "five" as unknown as number, timezone: "Mars/Base" } },
+        { id: "b-3", fields: { name: "Good" } },
+      ],
+      contacts: [
+        { id: "q-1", accountId: "nobody", fields: {} },
+        { id: "q-2", fields: {} },
+        { id: "q-3", accountId: "b-3", fields: { name: "Good" } },
+      ],
+      contracts: [{ id: "l-1", accountId: "b-3", fields: { notice_date: "2026-01-01", end_date: "soon" } }],
+      tickets: [{ id: "t-9", accountId: "b-3", closedAt: NOW }],
+      samples: [{ id: "s-9", accountId: "nobody", name: "actions", at: NOW, value: 1 }],
+      users: [{ id: "u-9", name: "No address" }],
+      absences: [{ id: "z-9", userId: "nobody", fromAt: NOW, toAt: NOW + 1 }],
+    });
+    expect(outcome.refused).toEqual([
+      { kind: "absences", index: 0, reason: 'user "nobody" is not known; import it first, or in the same batch' },
+      { kind: "accounts", index: 0, reason: 'no field "stge" of accounts is declared; did you mean "stage"?' },
+      { kind: "accounts", index: 1, reason: '"stage" must be one of onboarding, adoption, churned' },
+      {
+        kind: "accounts",
+        index: 2,
+        reason: '"seats" must be a number; "Mars/Base" is no time zone, such as "Europe/Warsaw"',
+      },
+      { kind: "contacts", index: 0, reason: 'account "nobody" is not known; import it first, or in the same batch' },
+      { kind: "contacts", index: 1, reason: 'contact "q-2" is new and needs its account' },
+      {
+        kind: "contracts",
+        index: 0,
+        reason: '"notice_date" is computed and can\'t be imported; "end_date" must be a date such as "2026-03-02"',
+      },
+      { kind: "samples", index: 0, reason: 'account "nobody" is not known; import it first, or in the same batch' },
+      { kind: "tickets", index: 0, reason: 'ticket "t-9" is new and needs the instant it was opened' },
+      { kind: "users", index: 0, reason: 'user "u-9" is new and needs a name and an email' },
+    ]);
+    expect(await world.rows("select id from accounts where id like 'b-%'")).toEqual([{ id: "b-3" }]);
+    expect(await world.rows("select id from contacts where id like 'q-%'")).toEqual([{ id: "q-3" }]);
+  });
+
+  it("imports the past without undoing the present", async () => {
+    await upsert({ accounts: [{ id: "c-1", fields: { stage: "adoption" } }] }, NOW);
+    await upsert({ accounts: [{ id: "c-1", fields: { stage: "onboarding" } }] }, NOW - 1000);
+    const stageAt = async (instant: number) =>
+      (await world.store.facts.read({ accountId: "c-1" }, ["account.stage"], instant))["account.stage"];
+    expect([await stageAt(NOW - 1001), await stageAt(NOW - 1), await stageAt(NOW)]).toEqual([
+      undefined,
+      "onboarding",
+      "adoption",
+    ]);
+    expect(await world.rows("select fields->>'stage' as stage from accounts where id = 'c-1'")).toEqual([
+      { stage: "adoption" },
+    ]);
+  });
+
+  it("gives each account one event that names all facts concerned; importing again gives none", async () => {
+    const batch: CustomerBatch = {
+      accounts: [{ id: "d-1", fields: { name: "D" } }],
+      contracts: [
+        { id: "d-k", accountId: "d-1", fields: { status: "active", end_date: "2026-12-31", notice_days: 30 } },
+      ],
+      samples: [{ id: "d-s", accountId: "d-1", name: "actions", at: NOW + 5, value: 3, user: "d-p" }],
+      tickets: [{ id: "d-t", accountId: "d-1", openedAt: NOW - 5 }],
+    };
+    await upsert(batch);
+    await upsert(batch);
+    await upsert({ contracts: [{ id: "d-k", fields: { notice_days: 60 } }] });
+    const [first, second, ...more] = (await events("d-1")) as { name: string; at: string; changed: string[] }[];
+    expect(more).toEqual([]);
+    expect(first?.name).toBe("facts.changed");
+    expect(Date.parse(first?.at as string)).toBe(NOW + 5);
+    expect(first?.changed).toEqual(
+      expect.arrayContaining([
+        "account.name",
+        "contract.notice_date",
+        "usage.actions_7d",
+        "usage.baseline",
+        "tickets.open",
+      ]),
+    );
+    expect(second?.changed).toEqual(["contract.notice_date", "contract.notice_days"]);
+  });
+
+  it("clears what belongs to users and tickets, keeps addresses in lower case", async () => {
+    await upsert({ users: [{ id: "u-1", name: "Ada", email: "a@x", title: "CSM", pools: ["p"] }] });
+    await upsert({ users: [{ id: "u-1", title: null }] });
+    expect(await world.rows("select name, title, pools from users where id = 'u-1'")).toEqual([
+      { name: "Ada", title: null, pools: ["p"] },
+    ]);
+    await upsert({
+      accounts: [{ id: "e-1", fields: {} }],
+      contacts: [{ id: "e-p", accountId: "e-1", fields: { email: " Eva@X.Example " } }],
+    });
+    expect(await world.rows("select email from contacts where id = 'e-p'")).toEqual([{ email: "eva@x.example" }]);
+  });
+
+  it("arms both ends of an absence, and moves them", async () => {
+    await upsert({
+      users: [{ id: "u-2", name: "Bea", email: "b@x" }],
+      absences: [{ id: "z-1", userId: "u-2", fromAt: NOW + 10, toAt: NOW + 20, coverId: "u-1" }],
+    });
+    await upsert({ absences: [{ id: "z-1", userId: "u-2", fromAt: NOW + 10, toAt: NOW + 30 }] });
+    expect(
+      await world.rows(
+        "select id, kind, round(extract(epoch from at) * 1000)::float8 as at, payload from due where kind = 'absence' order by id",
+      ),
+    ).toEqual([
+      { id: "absence/z-1/end", kind: "absence", at: NOW + 30, payload: { absence: "z-1", user: "u-2", edge: "end" } },
+      {
+        id: "absence/z-1/start",
+        kind: "absence",
+        at: NOW + 10,
+        payload: { absence: "z-1", user: "u-2", edge: "start" },
+      },
+    ]);
+    expect(await world.rows("select cover_id from absences where id = 'z-1'")).toEqual([{ cover_id: "u-1" }]);
+  });
+});
