@@ -66,7 +66,7 @@ function isWaiting(phase: string): boolean {
 function redate(m: Machine, event: RunEvent): void {
   const changed = event.changed ?? [];
   if (changed.length === 0) return;
-  const isZoneChange = changed.includes("account.timezone") || changed.includes("account.calendar");
+  const isZoneChange = ["account.timezone", "account.calendar", "account.country"].some((path) => changed.includes(path));
   for (const [key, position] of Object.entries(m.state.positions)) {
     const step = m.step(position.path);
     if (step.kind === "around" && (isZoneChange || changed.includes(step.anchor))) {

@@ -7,6 +7,7 @@ import type { Duration } from "../values/duration.js";
 import { sha256Hex } from "../values/sha256.js";
 import { parseTimeRule } from "../values/time-rule.js";
 import { placeKey } from "./context.js";
+import { readLiquid } from "./liquid.js";
 import { allSteps, type Draft, type DraftBody, type DraftCondition, type DraftStep, type DraftTrigger } from "./read-playbook.js";
 import type { YamlPath } from "./read-yaml.js";
 import type { TemplateFile } from "./templates.js";
@@ -133,7 +134,19 @@ class Compiler {
         ? {}
         : { onError: typeof form.on_error === "string" ? form.on_error : this.body(draft, "on_error") }),
     };
-    return { ...base, ...this.own(draft) } as Step;
+    const own = this.own(draft);
+    const scope = this.scope(own);
+    return { ...base, ...(scope.length === 0 ? {} : { scope }), ...own } as Step;
+  }
+
+  /** What the step's texts mention that only the machine knows. */
+  private scope(own: OwnPart): string[] {
+    const texts =
+      own.kind === "slack" ? [own.text] : own.kind === "task" ? [own.title, own.text] : own.kind === "risk" || own.kind === "opportunity" ? [own.text] : [];
+    const uses = texts.flatMap((text) => (text === undefined ? [] : readLiquid(text).uses));
+    const mails = own.kind === "email" ? this.input.templates.filter(({ name }) => name === own.template) : [];
+    const paths = [...uses, ...mails.flatMap((template) => template.uses)].map(({ path }) => path);
+    return [...new Set(paths.filter((path) => /^(?:steps|run)\./.test(path)))].sort();
   }
 
   /** What belongs to the kind. */
@@ -320,8 +333,31 @@ function listens(plan: Pick<Plan, "exits" | "goal" | "steps" | "onExit">): Plan[
     if (step.kind === "wait_for") condition(step.for);
     if (step.kind === "wait" && step.until.kind === "date") mention(step.until.date);
     if (step.kind === "around") facts.add(step.anchor);
+    if (step.kind === "play" && step.wait) events.add("run.ended");
+    if (isByCalendar(step)) for (const path of ZONE_FACTS) facts.add(path);
   }
   return { events: [...events].sort(), facts: [...facts].sort() };
+}
+
+/** A change of one of these moves what was reckoned in the account's zone and calendar. */
+const ZONE_FACTS = ["account.calendar", "account.country", "account.timezone"];
+
+/** True if a timer of the step goes by a zone or a calendar: hours, minutes and seconds don't. */
+function isByCalendar(step: Step): boolean {
+  const isExact = (duration: Duration) => ["h", "m", "s"].includes(duration.unit);
+  switch (step.kind) {
+    case "wait":
+      return step.until.kind === "date" || step.until.rule.kind !== "after" || !isExact(step.until.rule.duration);
+    case "wait_for":
+      return !isExact(step.within);
+    case "task":
+    case "play":
+      return step.wait !== undefined && !isExact(step.wait.within);
+    case "repeat":
+      return !isExact(step.every);
+    default:
+      return step.kind === "around";
+  }
 }
 
 function isLocal(path: string): boolean {
