@@ -17,6 +17,8 @@ export interface Notice {
   /** The same key is the same message. */
   readonly key: string;
   readonly to: SlackTarget;
+  /** What it belongs to; default: its key. */
+  readonly about?: string;
   /** Absent: a task's own message, rendered when it is posted. */
   readonly body?: SlackBody;
   readonly accountId: string | null;
@@ -27,12 +29,12 @@ export interface Notice {
 export async function putNotices(ports: Pick<DeskPorts, "ledger">, tx: Tx, notices: readonly Notice[]): Promise<void> {
   await ports.ledger.pin(
     tx,
-    notices.map(({ key, to, body, accountId, at }) => ({
+    notices.map(({ key, about, to, body, accountId, at }) => ({
       key,
       id: deliveryId(key),
       channel: "slack",
       runId: null,
-      effectKey: key,
+      effectKey: about ?? key,
       step: null,
       accountId,
       contactId: null,

@@ -20,8 +20,8 @@ export interface Ledger {
    */
   outbox(tx: Tx, limit: number, idleMs: number): Promise<DeliveryRow[]>;
 
-  /** The rows of one effect, by key. */
-  ofEffect(tx: Tx, runId: string, effectKey: string): Promise<DeliveryRow[]>;
+  /** The rows of one effect, by key; `runId` null: of no run. */
+  ofEffect(tx: Tx, runId: string | null, effectKey: string): Promise<DeliveryRow[]>;
 
   /** Rows of a run of which nothing was on the wire yet. */
   openOf(tx: Tx, runId: string): Promise<DeliveryRow[]>;

@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, gte, inArray, lte, ne, notInArray, or, type SQL, sql } from "drizzle-orm";
+import { and, asc, eq, gt, gte, inArray, isNull, lte, ne, notInArray, or, type SQL, sql } from "drizzle-orm";
 import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
 import type { DeliveryRow, DeliveryStatus, Ledger } from "../../ports/ledger.js";
 import type { Tx } from "../../ports/transactions.js";
@@ -55,12 +55,18 @@ export function postgresLedger(): Ledger {
       return inside(tx)
         .select()
         .from(deliveries)
-        .where(and(eq(deliveries.channel, "slack"), sql`${deliveries.runId} is null`, isReady))
+        .where(and(eq(deliveries.channel, "slack"), isNull(deliveries.runId), isReady))
         .orderBy(asc(deliveries.createdAt), asc(deliveries.key))
         .limit(limit);
     },
     async ofEffect(tx, runId, effectKey) {
-      return select(tx, and(eq(deliveries.runId, runId), eq(deliveries.effectKey, effectKey)));
+      return select(
+        tx,
+        and(
+          runId === null ? isNull(deliveries.runId) : eq(deliveries.runId, runId),
+          eq(deliveries.effectKey, effectKey),
+        ),
+      );
     },
     async openOf(tx, runId) {
       return select(tx, and(eq(deliveries.runId, runId), inArray(deliveries.status, [...UNSENT])));

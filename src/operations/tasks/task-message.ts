@@ -8,18 +8,20 @@ import { taskMessageKey } from "./open-task.js";
 
 /** What the message behind a ledger key of a task shows now; undefined if it was closed before it was ever posted, or isn't there. */
 export async function taskBody(ports: DeskPorts, ledgerKey: string): Promise<SlackBody | undefined> {
-  const id = /^task:(.+)\|slack$/.exec(ledgerKey)?.[1];
+  const id = /^task:([^|]+)\|slack(@\d+)?$/.exec(ledgerKey)?.[1];
   const task = id === undefined ? undefined : await ports.store.read((tx) => ports.tasks.read(tx, id));
   if (!task || task.status !== "open") return undefined;
   return ports.composer.task(await taskCard(ports, task));
 }
 
-/** Re-renders the task's message after a change. Never throws: the next change renders it again, and a click on a stale one does too. */
+/** Re-renders the task's messages (one for each assignee it has had) after a change. Never throws: the next change renders them again, and a click on a stale one does too. */
 export async function showTask(ports: DeskPorts, task: Task): Promise<void> {
   try {
-    const row = await ports.store.read((tx) => ports.ledger.read(tx, taskMessageKey(task.id)));
-    if (!row?.slackChannel || !row.slackTs) return;
-    await ports.slack.update(row.slackChannel, row.slackTs, ports.composer.task(await taskCard(ports, task)));
+    const rows = await ports.store.read((tx) => ports.ledger.ofEffect(tx, null, taskMessageKey(task.id)));
+    const posted = rows.flatMap(({ slackChannel: channel, slackTs: ts }) => (channel && ts ? [{ channel, ts }] : []));
+    if (posted.length === 0) return;
+    const body = ports.composer.task(await taskCard(ports, task));
+    for (const { channel, ts } of posted) await ports.slack.update(channel, ts, body);
   } catch (error) {
     ports.onFault?.(`message of task ${task.id}`, error);
   }
