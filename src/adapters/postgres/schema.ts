@@ -582,14 +582,6 @@ export const segmentMembers = pgTable(
   (table) => [primaryKey({ columns: [table.segment, table.accountId] })],
 );
 
-/** The definition under which a segment's members are established; entering or leaving before that enrols nobody. */
-export const segmentStates = pgTable("segment_states", {
-  segment: text().primaryKey(),
-  /** SHA-256 of its expression. */
-  hash: text().notNull(),
-  at: instant().notNull(),
-});
-
 /** How far the daily sweep has got: the instant under way, and the last account done (null: all). */
 export const sweeps = pgTable("sweeps", {
   sweep: text().primaryKey(),

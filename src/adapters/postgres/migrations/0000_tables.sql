@@ -265,12 +265,6 @@ CREATE TABLE "segment_members" (
 	CONSTRAINT "segment_members_segment_account_id_pk" PRIMARY KEY("segment","account_id")
 );
 --> statement-breakpoint
-CREATE TABLE "segment_states" (
-	"segment" text PRIMARY KEY NOT NULL,
-	"hash" text NOT NULL,
-	"at" timestamp (3) with time zone NOT NULL
-);
---> statement-breakpoint
 CREATE TABLE "slack_requests" (
 	"id" text PRIMARY KEY NOT NULL,
 	"received_at" timestamp (3) with time zone NOT NULL,

@@ -1,0 +1,450 @@
+import { type SQL, sql } from "drizzle-orm";
+import { BASELINE_WINDOWS_MIN, windowMs } from "../../customers/metrics.js";
+import { BUILT_IN_FIELDS, type Field, type Metric, type Model } from "../../customers/model.js";
+import { SURVEY_WINDOW_MS } from "../../customers/surveys.js";
+import type { Expression, FactType } from "../../expression/expression.js";
+import { type SqlFact, toSql } from "../../expression/to-sql.js";
+import type { Tx } from "../../ports/transactions.js";
+import { DAY_MS, type Instant } from "../../values/instant.js";
+import { instantParam, msOf, rowsOf, textArray } from "./database.js";
+
+/** Facts of many accounts as a relation: one row per account, a column per fact. */
+export interface PortfolioFacts {
+  /** A query that gives `account_id` and the columns; to be named `facts`. */
+  readonly query: SQL;
+  /** The column of a fact, as `toSql` wants it. Throws for a path that was not asked for. */
+  readonly fact: (path: string) => SqlFact;
+  /** Epoch milliseconds of the newest sample, answer or change behind the fact, NULL where there is none. */
+  readonly newest: (path: string) => SQL;
+  /** A checked expression over the columns. */
+  readonly expression: (expression: Expression) => SQL;
+}
+
+export interface PortfolioRequest {
+  readonly model: Model;
+  readonly accounts: readonly string[];
+  readonly asOf: Instant;
+  /** Facts of an account without any run: what segments and health models may name. */
+  readonly paths: readonly string[];
+  /** Those whose age is wanted too. */
+  readonly newest?: readonly string[];
+  /** Zones that Postgres knows (`knownZones`); an account in another counts its days in UTC. */
+  readonly zones: readonly string[];
+}
+
+/**
+ * The same values as `FactReader.read`, for many accounts in one statement, to be joined with what else is asked.
+ *
+ * @throws Error for a path that no account has (of a contact, a run, an event, or not declared)
+ */
+export function portfolioFacts(request: PortfolioRequest): PortfolioFacts {
+  const { accounts, paths, newest = [] } = request;
+  const wanted = [...new Set([...paths, ...newest])];
+  const sources = new Sources(request);
+  const columns = wanted.map((path) => ({ path, ...sources.column(path) }));
+  const selected = columns.flatMap(({ value, at }, index) => [
+    sql`${value} as ${sql.identifier(`f${index}`)}`,
+    ...(newest.includes(columns[index]?.path ?? "") ? [sql`${at} as ${sql.identifier(`a${index}`)}`] : []),
+  ]);
+  const indexOf = (path: string): number => {
+    const index = wanted.indexOf(path);
+    if (index < 0) throw new Error(`the fact ${path} was not asked for`);
+    return index;
+  };
+  const fact = (path: string): SqlFact => {
+    const index = indexOf(path);
+    return { sql: `facts."f${index}"`, type: columns[index]?.type as FactType };
+  };
+  const { ctes, joins } = sources;
+  return {
+    query: sql`with scope as (select account_id from unnest(${textArray(accounts)}) as account_id)
+      ${ctes.length === 0 ? sql`` : sql`, ${sql.join(ctes, sql`, `)}`}
+      select ${sql.join([sql`scope.account_id`, ...selected], sql`, `)} from scope ${sql.join(joins, sql` `)}`,
+    fact,
+    newest: (path) => sql.raw(`facts."a${indexOf(path)}"`),
+    expression: (expression) => embedded(toSql(expression, fact)),
+  };
+}
+
+/** The time zones that Postgres can count in: the same for its whole release, so asked once per process. */
+export async function knownZones(tx: Tx): Promise<readonly string[]> {
+  zones ??= rowsOf<{ name: string }>(tx, sql`select name from pg_timezone_names`).then((rows) => rows.map(({ name }) => name));
+  try {
+    return await zones;
+  } catch (error) {
+    zones = undefined;
+    throw error;
+  }
+}
+
+let zones: Promise<readonly string[]> | undefined;
+
+interface Column {
+  readonly type: FactType;
+  readonly value: SQL;
+  readonly at: SQL;
+}
+
+const NO_AGE = sql`null::double precision`;
+
+/** Collects the common table expressions and joins that the columns need, each once. */
+class Sources {
+  readonly ctes: SQL[] = [];
+  readonly joins: SQL[] = [];
+  private readonly joined = new Set<string>();
+  private readonly now: SQL;
+
+  constructor(private readonly request: PortfolioRequest) {
+    this.now = instantParam(request.asOf);
+  }
+
+  column(path: string): Column {
+    const dot = path.indexOf(".");
+    const [area, name] = dot < 0 ? [path, ""] : [path.slice(0, dot), path.slice(dot + 1)];
+    switch (area) {
+      case "now":
+        return { type: "timestamp", value: sql`${this.request.asOf}::double precision`, at: NO_AGE };
+      case "account":
+      case "contract":
+        return this.field(area, name);
+      case "usage":
+        return this.usage(name);
+      case "tickets":
+        return this.tickets(name);
+      case "survey":
+        return this.survey(name);
+      case "health":
+        return this.health(name);
+      case "milestone":
+        return this.milestone(name);
+      case "goals":
+        return this.goals(name);
+      default:
+        throw unknown(path);
+    }
+  }
+
+  /** Adds a table expression named `name` with one row per account at most, unless it is there. */
+  private join(name: string, query: () => SQL): void {
+    if (this.joined.has(name)) return;
+    this.joined.add(name);
+    const alias = sql.identifier(name);
+    this.ctes.push(sql`${alias} as (${query()})`);
+    this.joins.push(sql`left join ${alias} on ${alias}.account_id = scope.account_id`);
+  }
+
+  // ── fields ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private field(entity: "account" | "contract", name: string): Column {
+    const field = fieldOf(this.request.model, entity, name);
+    if (field === undefined) throw unknown(`${entity}.${name}`);
+    this.joinFields("account");
+    if (entity === "contract") this.joinFields("contract");
+    const table = sql.identifier(`${entity}_fields`);
+    if (name === "id") {
+      const value = entity === "account" ? sql`scope.account_id` : sql`${table}.entity_id`;
+      return { type: "string", value, at: NO_AGE };
+    }
+    const changed = (of: string) => sql`(${table}.t ->> ${of}::text)::double precision`;
+    if (field.derived !== undefined) {
+      const { date, sign, days } = field.derived;
+      const shifted = sql`(case when ${typed(table, date, "string")} and ${typed(table, days, "number")}
+        and abs((case when ${typed(table, days, "number")} then ${table}.f ->> ${days}::text end)::numeric) < 1000000
+        and pg_input_is_valid(left(${table}.f ->> ${date}::text, 10), 'date')
+        then (left(${table}.f ->> ${date}::text, 10)::date + ${sql.raw(String(sign))} * trunc((${table}.f ->> ${days}::text)::numeric)::int)::text end)`;
+      return {
+        type: "timestamp",
+        value: this.dated(shifted),
+        at: sql`greatest(${changed(date)}, ${changed(days)})`,
+      };
+    }
+    const text = sql`(case when ${typed(table, name, "string")} then ${table}.f ->> ${name}::text end)`;
+    switch (field.type) {
+      case "date":
+      case "datetime":
+        return { type: "timestamp", value: this.dated(text), at: changed(name) };
+      case "number":
+        return {
+          type: "number",
+          value: sql`(case when ${typed(table, name, "number")} then (${table}.f ->> ${name}::text)::double precision end)`,
+          at: changed(name),
+        };
+      case "boolean":
+        return {
+          type: "bool",
+          value: sql`(case when ${typed(table, name, "boolean")} then (${table}.f ->> ${name}::text)::boolean end)`,
+          at: changed(name),
+        };
+      default: {
+        const colleague = entity === "account" ? COLLEAGUE_COLUMNS[name] : undefined;
+        if (colleague === undefined) return { type: "string", value: text, at: changed(name) };
+        this.join(
+          "csms",
+          () => sql`select account_fields.account_id, users.name, users.manager_id from account_fields
+            join users on users.id = account_fields.f ->> 'csm'`,
+        );
+        const value = sql`coalesce(${text}, csms.${sql.identifier(colleague)})`;
+        return { type: "string", value, at: sql`greatest(${changed(name)}, ${changed("csm")})` };
+      }
+    }
+  }
+
+  private joinFields(entity: "account" | "contract"): void {
+    const ids = textArray(this.request.accounts);
+    const whose = entity === "account" ? sql`entity_id` : sql`account_id`;
+    const latest = sql`select distinct on (entity_id, field) entity_id, account_id, field, value, ${msOf(sql`at`)} as ms
+      from field_changes where entity = ${entity} and ${whose} = any(${ids}) and at <= ${this.now}
+      order by entity_id, field, at desc, seq desc`;
+    const gathered = sql`select entity_id, min(account_id) as account_id, jsonb_object_agg(field, value) as f, jsonb_object_agg(field, ms) as t
+      from (${latest}) latest group by entity_id`;
+    if (entity === "account") {
+      this.join("account_fields", () => sql`select entity_id as account_id, f, t from (${gathered}) gathered`);
+      return;
+    }
+    // The active one with the latest end, then by id.
+    this.join(
+      "contract_fields",
+      () => sql`select distinct on (account_id) account_id, entity_id, f, t from (${gathered}) gathered
+        where f ->> 'status' = 'active' order by account_id, coalesce(f ->> 'end_date', '') collate "C" desc, entity_id collate "C"`,
+    );
+  }
+
+  /** Epoch milliseconds of a stored date (the start of that day in the account's zone) or instant. */
+  private dated(text: SQL): SQL {
+    // Of a wall-clock time that occurs twice Postgres takes the second; meant is the first.
+    return sql`(select case
+        when v ~ '^\\d{4}-\\d\\d-\\d\\d$' and pg_input_is_valid(v, 'date') then (
+          select ${msOf(sql`least(x, case when (x - interval '1 hour') at time zone z = w then x - interval '1 hour' end)`)}
+          from (select w, w at time zone z as x from (select v::date::timestamp as w) days) starts)
+        when v ~ '^\\d{4}-\\d\\d-\\d\\dT' and pg_input_is_valid(v, 'timestamptz') then ${msOf(sql`v::timestamptz`)}
+      end from (select ${text} as v, ${this.zone()} as z offset 0) given)`;
+  }
+
+  private zone(): SQL {
+    const own = sql`account_fields.f ->> 'timezone'`;
+    return sql`(case when ${own} = any(${textArray(this.request.zones)}) then ${own} else 'UTC' end)`;
+  }
+
+  // ── usage ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private usage(name: string): Column {
+    const { metrics } = this.request.model;
+    const metric = Object.hasOwn(metrics, name) ? metrics[name] : undefined;
+    if (metric === undefined || metric.of === "contact") throw unknown(`usage.${name}`);
+    const group = sql.identifier(this.joinSpan(metric));
+    const used = sql.identifier(`usage_${name}`);
+    const windows =
+      metric.baseline === undefined ? [0] : Array.from({ length: metric.baseline.weeks }, (_, k) => k + 1);
+    this.join(`usage_${name}`, () => this.aggregates(metric, windows, group));
+    this.join(
+      `newest_${metric.from}`,
+      () => sql`select scope.account_id, (select ${msOf(sql`max(s.at)`)} from samples s
+        where s.account_id = scope.account_id and s.sample = ${metric.from} and s.at <= ${this.now}) as ms from scope`,
+    );
+    const at = sql`${sql.identifier(`newest_${metric.from}`)}.ms`;
+    const first = sql`(select min(s.at) from samples s where s.account_id = scope.account_id and s.sample = ${metric.from} and s.at <= ${group}.as_of)`;
+    const isCounting = metric.aggregate === "sum" || metric.aggregate === "count" || metric.aggregate === "distinct";
+    const valueBack = (back: number) => {
+      const column = sql`${used}.${sql.identifier(`w${back}`)}`;
+      return isCounting ? sql`coalesce(${column}, 0)` : column;
+    };
+    if (metric.baseline === undefined) {
+      // The newest sample as of now is there whenever a frozen metric's first one is, but not the other way round.
+      const value = isCounting ? sql`case when ${first} is not null then ${valueBack(0)} end` : valueBack(0);
+      return { type: "number", value: sql`(${value})`, at };
+    }
+    const lengthMs = metric.window === undefined ? 0 : windowMs(metric.window);
+    const rows = windows.map(
+      (back) =>
+        sql`(${sql.raw(String(back))}, case when ${group}.as_of - ${interval(back * lengthMs)} >= f.first then ${valueBack(back)} end)`,
+    );
+    const statistic =
+      metric.baseline.statistic === "mean"
+        ? sql`sum(v order by n) / count(v)`
+        : sql`((array_agg(v order by v) filter (where v is not null))[(count(v)::int + 1) / 2]
+            + (array_agg(v order by v) filter (where v is not null))[count(v)::int / 2 + 1]) / 2`;
+    const value = sql`(select case when count(v) >= ${sql.raw(String(BASELINE_WINDOWS_MIN))} then ${statistic} end
+      from (select ${first} as first) f, lateral (values ${sql.join(rows, sql`, `)}) as b(n, v))`;
+    return { type: "number", value, at };
+  }
+
+  /** As of when the metric is read: now, or the start of the run that freezes it. Gives the table's name. */
+  private joinSpan({ frozenWhile }: Metric): string {
+    const name = frozenWhile === undefined ? "span" : `span_${frozenWhile}`;
+    const { now } = this;
+    const frozen =
+      frozenWhile === undefined
+        ? now
+        : sql`coalesce((select min(r.started_at) from runs r where r.account_id = scope.account_id and r.playbook = ${frozenWhile}
+            and r.started_at <= ${now} and (r.ended_at is null or r.ended_at > ${now})), ${now})`;
+    this.join(name, () => sql`select scope.account_id, ${frozen} as as_of from scope`);
+    return name;
+  }
+
+  private aggregates(metric: Metric, windows: readonly number[], span: SQL | ReturnType<typeof sql.identifier>): SQL {
+    const aggregates = windows.map((back) => sql`${aggregateOf(metric, back)} as ${sql.identifier(`w${back}`)}`);
+    const longest =
+      metric.window === undefined
+        ? sql``
+        : sql`and s.at > u.as_of - ${interval(windowMs(metric.window) * (Math.max(...windows) + 1))}`;
+    const role =
+      metric.role === undefined
+        ? sql``
+        : sql`join lateral (select value #>> '{}' as role from field_changes c where c.entity = 'contact' and c.entity_id = s.contact_id
+              and c.field = 'role' and c.at <= u.as_of order by c.at desc, c.seq desc limit 1) r on r.role = ${metric.role}`;
+    return sql`select u.account_id, ${sql.join(aggregates, sql`, `)} from ${span} u
+      join samples s on s.account_id = u.account_id and s.sample = ${metric.from} and s.at <= u.as_of ${longest} ${role}
+      group by u.account_id`;
+  }
+
+  // ── tickets, surveys, health, milestones, goals ────────────────────────────────────────────────────────────────────
+
+  private tickets(name: string): Column {
+    const known = ["open", "opened_7d", "opened_90d", "closed_90d", "weekly_mean_8w"];
+    if (!known.includes(name)) throw unknown(`tickets.${name}`);
+    const { now } = this;
+    const count = (condition: SQL) => sql`(count(*) filter (where ${condition}))::double precision`;
+    this.join(
+      "tickets_now",
+      () => sql`select account_id,
+          ${count(sql`closed_at is null or closed_at > ${now}`)} as open,
+          ${count(sql`opened_at > ${now} - interval '168 hours'`)} as opened_7d,
+          ${count(sql`opened_at > ${now} - interval '2160 hours'`)} as opened_90d,
+          ${count(sql`closed_at <= ${now} and closed_at > ${now} - interval '2160 hours'`)} as closed_90d,
+          ${count(sql`opened_at > ${now} - interval '1512 hours' and opened_at <= ${now} - interval '168 hours'`)} / 8 as weekly_mean_8w,
+          ${msOf(sql`greatest(max(opened_at), max(closed_at) filter (where closed_at <= ${now}))`)} as newest
+        from tickets where account_id = any(${textArray(this.request.accounts)}) and opened_at <= ${now} group by account_id`,
+    );
+    return {
+      type: "number",
+      value: sql`coalesce(tickets_now.${sql.identifier(name)}, 0)`,
+      at: sql`tickets_now.newest`,
+    };
+  }
+
+  private survey(name: string): Column {
+    if (!["nps", "nps_at", "nps_count", "csat"].includes(name)) throw unknown(`survey.${name}`);
+    const answers = (survey: string) => sql`survey_answers where account_id = any(${textArray(this.request.accounts)})
+      and survey = ${survey} and at <= ${this.now} and at > ${instantParam(this.request.asOf - SURVEY_WINDOW_MS)}`;
+    if (name === "csat") {
+      this.join(
+        "csat_now",
+        () => sql`select account_id, (count(*) filter (where score >= 4))::double precision / count(*) as csat,
+            ${msOf(sql`max(at)`)} as csat_at from ${answers("csat")} group by account_id`,
+      );
+      return { type: "number", value: sql`csat_now.csat`, at: sql`csat_now.csat_at` };
+    }
+    this.join(
+      "nps_now",
+      () => sql`select account_id, count(*)::double precision as nps_count, ${msOf(sql`max(at)`)} as nps_at,
+          ((count(*) filter (where score >= 9)) - (count(*) filter (where score <= 6)))::double precision * 100 / count(*) as nps
+        from (select distinct on (account_id, coalesce(contact_id, id)) account_id, score, at from ${answers("nps")}
+              order by account_id, coalesce(contact_id, id), at desc, id desc) latest group by account_id`,
+    );
+    return {
+      type: name === "nps_at" ? "timestamp" : "number",
+      value: sql`nps_now.${sql.identifier(name)}`,
+      at: sql`nps_now.nps_at`,
+    };
+  }
+
+  private health(name: string): Column {
+    if (!["score", "status", "coverage", "change_7d", "change_30d"].includes(name)) throw unknown(`health.${name}`);
+    const latest = (column: string, back: number) =>
+      sql`(select h.${sql.identifier(column)} from health_history h where h.account_id = scope.account_id
+           and h.at <= ${instantParam(this.request.asOf - back * DAY_MS)} order by h.at desc limit 1)`;
+    this.join(
+      "health_now",
+      () => sql`select account_id, score, status, ms, score - score_7d as change_7d, score - score_30d as change_30d,
+          (select h.coverage from health h where h.account_id = before.account_id and h.at <= ${this.now}) as coverage
+        from (select scope.account_id, ${latest("score", 0)} as score, ${latest("status", 0)} as status,
+                ${msOf(latest("at", 0))} as ms, ${latest("score", 7)} as score_7d, ${latest("score", 30)} as score_30d from scope) before`,
+    );
+    return {
+      type: name === "status" ? "string" : "number",
+      value: sql`health_now.${sql.identifier(name)}`,
+      at: sql`health_now.ms`,
+    };
+  }
+
+  private milestone(name: string): Column {
+    const { milestones } = this.request.model;
+    if (!Object.hasOwn(milestones, name) || milestones[name]?.of !== "account") throw unknown(`milestone.${name}`);
+    const table = sql.identifier(`milestone_${name}`);
+    this.join(
+      `milestone_${name}`,
+      () => sql`select account_id, ${msOf(sql`at`)} as ms from milestones where account_id = any(${textArray(this.request.accounts)})
+        and contact_id = '' and milestone = ${name} and at <= ${this.now}`,
+    );
+    return { type: "timestamp", value: sql`${table}.ms`, at: sql`${table}.ms` };
+  }
+
+  private goals(name: string): Column {
+    if (name !== "count" && name !== "on_track_share") throw unknown(`goals.${name}`);
+    this.join(
+      "goals_now",
+      () => sql`select account_id, (count(*) filter (where status <> 'dropped'))::double precision as count, ${msOf(sql`max(at)`)} as newest,
+          (count(*) filter (where status in ('on_track', 'achieved')))::double precision
+            / nullif(count(*) filter (where status <> 'dropped'), 0) as on_track_share
+        from (select distinct on (id) id, account_id, status, at from goals
+              where account_id = any(${textArray(this.request.accounts)}) and at <= ${this.now} order by id, at desc) latest
+        group by account_id`,
+    );
+    const value = name === "count" ? sql`coalesce(goals_now.count, 0)` : sql`goals_now.on_track_share`;
+    return { type: "number", value, at: sql`goals_now.newest` };
+  }
+}
+
+/** Fields that are read from the account's CSM, and their columns in `users`. */
+const COLLEAGUE_COLUMNS: Readonly<Record<string, string>> = { csm_name: "name", manager: "manager_id" };
+
+function fieldOf(model: Model, entity: "account" | "contract", name: string): Field | undefined {
+  if (Object.hasOwn(model[entity], name)) return model[entity][name];
+  const builtIn = BUILT_IN_FIELDS[entity];
+  return Object.hasOwn(builtIn, name) ? { type: builtIn[name] as Field["type"] } : undefined;
+}
+
+function typed(table: ReturnType<typeof sql.identifier>, name: string, type: "string" | "number" | "boolean"): SQL {
+  return sql`jsonb_typeof(${table}.f -> ${name}::text) = ${sql.raw(`'${type}'`)}`;
+}
+
+/** Over the window that lies `back` windows before the present one: (as_of − (back + 1)·w, as_of − back·w]. */
+function aggregateOf(metric: Metric, back: number): SQL {
+  const bounds: SQL[] = [];
+  if (metric.window !== undefined) {
+    const ms = windowMs(metric.window);
+    bounds.push(sql`s.at > u.as_of - ${interval(ms * (back + 1))}`);
+    if (back > 0) bounds.push(sql`s.at <= u.as_of - ${interval(ms * back)}`);
+  }
+  const where = bounds.length === 0 ? sql`` : sql`filter (where ${sql.join(bounds, sql` and `)})`;
+  switch (metric.aggregate) {
+    case "sum":
+      return sql`sum(s.value) ${where}`;
+    case "count":
+      return sql`(count(*) ${where})::double precision`;
+    case "avg":
+      return sql`avg(s.value) ${where}`;
+    case "max":
+      return sql`max(s.value) ${where}`;
+    case "distinct":
+      return sql`(count(distinct s.actor) ${where})::double precision`;
+    case "last":
+      return sql`(array_agg(s.value order by s.at desc, s.source_id desc) ${where})[1]`;
+  }
+}
+
+function interval(ms: number): SQL {
+  return sql`${`${ms} milliseconds`}::interval`;
+}
+
+/** The expression's text with its parameters where drizzle puts them: an author's words never reach the text. */
+function embedded({ text, parameters }: ReturnType<typeof toSql>): SQL {
+  const parts = text.split(/\$(\d+)/).map((part, index) => {
+    return index % 2 === 0 ? sql.raw(part) : sql`${parameters[Number(part) - 1]}`;
+  });
+  return sql.join(parts);
+}
+
+function unknown(path: string): Error {
+  return new Error(`no account has the fact ${path}`);
+}
