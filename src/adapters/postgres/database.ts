@@ -1,3 +1,4 @@
+import { connect, type Socket } from "node:net";
 import { type SQL, sql } from "drizzle-orm";
 import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import postgres from "postgres";
@@ -34,6 +35,7 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
     idle_timeout: 60,
     max_lifetime: 30 * 60,
     onnotice: () => {},
+    ...({ socket: openSocket } as object),
     connection: {
       application_name: options.applicationName ?? "waypost",
       statement_timeout: options.statementTimeoutMs ?? 20_000,
@@ -107,6 +109,20 @@ export function msOf(column: SQL): SQL {
 
 function arrayLiteral(values: readonly string[]): string {
   return `{${values.map((value) => `"${value.replace(/["\\]/g, "\\$&")}"`).join(",")}}`;
+}
+
+/**
+ * The driver's own socket, but one that the other side closes before a word was said (a proxy without a server behind it)
+ * fails: the driver would connect again for ever, and whoever asked would wait as long.
+ */
+function openSocket({ path, host, port }: { path?: string; host: readonly string[]; port: readonly number[] }): Socket {
+  const socket = path ? connect(path) : connect(port[0] as number, host[0] as string);
+  socket.once("end", () => {
+    if (socket.bytesRead > 0) return;
+    socket.destroy(Object.assign(new Error("the server closed the connection at once"), { code: "ECONNRESET" }));
+  });
+  // For the certificate's name.
+  return Object.assign(socket, { host: host[0], port: port[0] });
 }
 
 /** Deadlock victims and failed serialisations are tried again: the other transaction is through by then. */
