@@ -25,13 +25,17 @@ export function parsedText<T>(code: string, parse: (text: string) => T | undefin
   return z.unknown().transform((value, context): T => {
     const parsed = typeof value === "string" ? parse(value) : undefined;
     if (parsed !== undefined) return parsed;
-    refuse(context, value === undefined ? MISSING : { code, message: `${shown(value as YamlValue)} is not ${what}.`, hint });
+    refuse(context, isNothing(value) ?? { code, message: `${shown(value as YamlValue)} is not ${what}.`, hint });
     return z.NEVER;
   });
 }
 
 /** Either of two schemas, chosen by the look of the value, so that only the meant one's problems are told. */
-export function byForm<A extends z.ZodType, B extends z.ZodType>(isFirst: (value: unknown) => boolean, first: A, second: B) {
+export function byForm<A extends z.ZodType, B extends z.ZodType>(
+  isFirst: (value: unknown) => boolean,
+  first: A,
+  second: B,
+) {
   return z.unknown().transform((value, context): z.output<A> | z.output<B> => {
     const form = checkForm(isFirst(value) ? first : second, value as YamlValue);
     if (form.ok) return form.value as z.output<A> | z.output<B>;
@@ -40,8 +44,11 @@ export function byForm<A extends z.ZodType, B extends z.ZodType>(isFirst: (value
   });
 }
 
-/** What is compulsory isn't there; the message is completed with its name. */
-export const MISSING: Problem = { code: "WP102", message: "This is missing." };
+/** The problem if there is no value at all; the message is completed with its name. */
+export function isNothing(value: unknown): Problem | undefined {
+  if (value === undefined) return { code: "WP102", message: "This is missing." };
+  return value === null ? { code: "WP102", message: "This has no value.", hint: NO_VALUE } : undefined;
+}
 
 /** A check of a whole object that came out well in itself. */
 export function refuse(
@@ -80,10 +87,12 @@ function formIssues(issue: ZodIssue, schema: z.ZodType, root: YamlValue): FormIs
     case "invalid_type":
       if (value === undefined) return [{ code: "WP102", message: `${quoted} is missing.`, path, at: "key" }];
       if (value === null) {
-        const hint = 'If it was meant to begin with # or be empty, put it in quotation marks: "".';
-        return wrong(`${quoted} has no value.`, hint, "WP102");
+        return wrong(`${quoted} has no value.`, NO_VALUE, "WP102");
       }
-      return wrong(`${quoted} must be ${NAMES[issue.expected] ?? issue.expected}, not ${nameOf(value)}.`, hintFor(issue.expected));
+      return wrong(
+        `${quoted} must be ${NAMES[issue.expected] ?? issue.expected}, not ${nameOf(value)}.`,
+        hintFor(issue.expected),
+      );
     case "invalid_value": {
       if (value === undefined) return [{ code: "WP102", message: `${quoted} is missing.`, path, at: "key" }];
       const allowed = issue.values.map(String);
@@ -92,10 +101,22 @@ function formIssues(issue: ZodIssue, schema: z.ZodType, root: YamlValue): FormIs
     case "too_big":
       return wrong(`${quoted} ${sizeWord(issue.origin, "at most", issue.maximum)}.`, undefined, "WP108");
     case "too_small":
-      return wrong(`${quoted} ${sizeWord(issue.origin, issue.inclusive ? "at least" : "more than", issue.minimum)}.`, undefined, "WP108");
+      return wrong(
+        `${quoted} ${sizeWord(issue.origin, issue.inclusive ? "at least" : "more than", issue.minimum)}.`,
+        undefined,
+        "WP108",
+      );
     case "invalid_key": {
       const hint = issue.issues[0]?.message;
-      return [{ code: "WP107", message: `"${String(key)}" can't be a name here.`, path, at: "key", ...(hint === undefined ? {} : { hint }) }];
+      return [
+        {
+          code: "WP107",
+          message: `"${String(key)}" can't be a name here.`,
+          path,
+          at: "key",
+          ...(hint === undefined ? {} : { hint }),
+        },
+      ];
     }
     case "invalid_format":
       return wrong(`${quoted} can't be ${shown(value)}.`, issue.message, "WP107");
@@ -104,6 +125,7 @@ function formIssues(issue: ZodIssue, schema: z.ZodType, root: YamlValue): FormIs
   }
 }
 
+const NO_VALUE = 'If it was meant to begin with # or be empty, put it in quotation marks: "".';
 const IN_QUOTES = "If it belongs to the text before it, put the whole text in quotation marks.";
 
 const NAMES: Readonly<Record<string, string>> = {
@@ -154,7 +176,12 @@ function valueAt(root: YamlValue, path: YamlPath): YamlValue | undefined {
 function shapeAt(schema: z.ZodType, path: YamlPath): Readonly<Record<string, z.ZodType>> | undefined {
   let at: z.ZodType | undefined = schema;
   for (const key of [...path, undefined]) {
-    while (at instanceof z.ZodOptional || at instanceof z.ZodDefault || at instanceof z.ZodPrefault || at instanceof z.ZodNullable) {
+    while (
+      at instanceof z.ZodOptional ||
+      at instanceof z.ZodDefault ||
+      at instanceof z.ZodPrefault ||
+      at instanceof z.ZodNullable
+    ) {
       at = at.def.innerType as z.ZodType;
     }
     if (key === undefined) break;

@@ -63,10 +63,12 @@ function impossibleValues(expression: Expression, environment: Environment, text
   const visit = (node: Expression): void => {
     if (node.op === "==" || node.op === "!=" || node.op === "in") {
       const [fact, other] = node.left.op === "fact" ? [node.left, node.right] : [node.right, node.left];
-      const allowed = fact.op === "fact" && Object.hasOwn(environment.values, fact.path) ? environment.values[fact.path] : undefined;
+      const allowed =
+        fact.op === "fact" && Object.hasOwn(environment.values, fact.path) ? environment.values[fact.path] : undefined;
       if (fact.op === "fact" && allowed) {
         for (const literal of other.op === "list" ? other.of : [other]) {
-          if (literal.op !== "literal" || typeof literal.value !== "string" || allowed.includes(literal.value)) continue;
+          if (literal.op !== "literal" || typeof literal.value !== "string" || allowed.includes(literal.value))
+            continue;
           const hint = suggestion(literal.value, allowed);
           const problem = {
             code: "WP308",

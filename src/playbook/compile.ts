@@ -8,7 +8,14 @@ import { sha256Hex } from "../values/sha256.js";
 import { parseTimeRule } from "../values/time-rule.js";
 import { placeKey } from "./context.js";
 import { readLiquid } from "./liquid.js";
-import { allSteps, type Draft, type DraftBody, type DraftCondition, type DraftStep, type DraftTrigger } from "./read-playbook.js";
+import {
+  allSteps,
+  type Draft,
+  type DraftBody,
+  type DraftCondition,
+  type DraftStep,
+  type DraftTrigger,
+} from "./read-playbook.js";
 import type { YamlPath } from "./read-yaml.js";
 import type { TemplateFile } from "./templates.js";
 
@@ -115,7 +122,9 @@ class Compiler {
   }
 
   private templates(): Plan["templates"] {
-    const used = new Set([...allSteps(this.input.draft)].flatMap((step) => (step.kind === "email" ? [step.form?.email.template] : [])));
+    const used = new Set(
+      [...allSteps(this.input.draft)].flatMap((step) => (step.kind === "email" ? [step.form?.email.template] : [])),
+    );
     const templates: Record<string, Record<string, string>> = {};
     for (const { name, locale, hash } of this.input.templates) {
       if (used.has(name)) templates[name] = { ...templates[name], [locale]: hash };
@@ -142,7 +151,13 @@ class Compiler {
   /** What the step's texts mention that only the machine knows. */
   private scope(own: OwnPart): string[] {
     const texts =
-      own.kind === "slack" ? [own.text] : own.kind === "task" ? [own.title, own.text] : own.kind === "risk" || own.kind === "opportunity" ? [own.text] : [];
+      own.kind === "slack"
+        ? [own.text]
+        : own.kind === "task"
+          ? [own.title, own.text]
+          : own.kind === "risk" || own.kind === "opportunity"
+            ? [own.text]
+            : [];
     const uses = texts.flatMap((text) => (text === undefined ? [] : readLiquid(text).uses));
     const mails = own.kind === "email" ? this.input.templates.filter(({ name }) => name === own.template) : [];
     const paths = [...uses, ...mails.flatMap((template) => template.uses)].map(({ path }) => path);
@@ -158,7 +173,12 @@ class Compiler {
         const { to, each, from, template, category, send, send_within: within } = present(draft.form).email;
         return {
           kind: "email",
-          to: each !== undefined ? { kind: "each", role: each } : to === "contact" ? { kind: "subject" } : { kind: "role", role: present(to) },
+          to:
+            each !== undefined
+              ? { kind: "each", role: each }
+              : to === "contact"
+                ? { kind: "subject" }
+                : { kind: "role", role: present(to) },
           from: from ?? { kind: "csm" },
           template,
           category,
@@ -193,7 +213,9 @@ class Compiler {
         const offset = wait.offset === undefined ? {} : { offset: wait.offset };
         return {
           kind: "wait",
-          until: rule ? { kind: "rule", rule } : { kind: "date", date: this.expression(at("wait", "until")), ...offset },
+          until: rule
+            ? { kind: "rule", rule }
+            : { kind: "date", date: this.expression(at("wait", "until")), ...offset },
           onMissing: wait.on_missing ?? ON_DATE.onMissing,
           onPast: wait.on_past ?? ON_DATE.onPast,
         };
@@ -219,7 +241,10 @@ class Compiler {
         const branches = present(draft.form).choose.slice(0, -1);
         return {
           kind: "choose",
-          branches: branches.map((_, index) => ({ if: this.expression(at("choose", index, "if")), steps: this.body(draft, String(index + 1)) })),
+          branches: branches.map((_, index) => ({
+            if: this.expression(at("choose", index, "if")),
+            steps: this.body(draft, String(index + 1)),
+          })),
           else: this.body(draft, "else"),
         };
       }
@@ -233,7 +258,13 @@ class Compiler {
       }
       case "repeat": {
         const { every, times } = present(draft.form).repeat;
-        return { kind: "repeat", every, ...this.optional("until", at("repeat", "until")), times: present(times), steps: this.body(draft, "steps") };
+        return {
+          kind: "repeat",
+          every,
+          ...this.optional("until", at("repeat", "until")),
+          times: present(times),
+          steps: this.body(draft, "steps"),
+        };
       }
       case "milestone":
         return { kind: "milestone", milestone: present(draft.form).milestone };
@@ -264,12 +295,19 @@ class Compiler {
   }
 
   private waiting(draft: DraftStep, form: { wait?: "done" | undefined; within?: Duration | undefined }) {
-    return form.wait === undefined ? {} : { wait: { within: present(form.within), otherwise: this.body(draft, "otherwise") } };
+    return form.wait === undefined
+      ? {}
+      : { wait: { within: present(form.within), otherwise: this.body(draft, "otherwise") } };
   }
 
   private condition({ at, form, of }: DraftCondition): Condition {
     if (form.event !== undefined) {
-      return { kind: "event", event: form.event, ...this.optional("where", [...at, "where"]), since: form.since ?? "start" };
+      return {
+        kind: "event",
+        event: form.event,
+        ...this.optional("where", [...at, "where"]),
+        since: form.since ?? "start",
+      };
     }
     if (form.if !== undefined) return { kind: "if", if: this.expression([...at, "if"]) };
     if (form.task !== undefined) return { kind: "task", step: form.task };
@@ -300,7 +338,9 @@ class Compiler {
   }
 }
 
-type OwnPart = { [K in Step["kind"]]: Omit<Extract<Step, { kind: K }>, "path" | "id" | "name" | "if" | "onError"> }[Step["kind"]];
+type OwnPart = {
+  [K in Step["kind"]]: Omit<Extract<Step, { kind: K }>, "path" | "id" | "name" | "if" | "onError">;
+}[Step["kind"]];
 
 const SEGMENT = "segment.";
 
@@ -397,15 +437,24 @@ function insideOf(step: Step): readonly Step[] {
 function hashOf(plan: Plan, { segments, model, templates }: CompileInput): string {
   const mentioned = new Set<string>();
   collectPaths(plan, mentioned);
-  for (const { name, uses } of templates) if (Object.hasOwn(plan.templates, name)) for (const { path } of uses) mentioned.add(path);
+  for (const { name, uses } of templates)
+    if (Object.hasOwn(plan.templates, name)) for (const { path } of uses) mentioned.add(path);
   const view: Record<string, unknown> = {};
   for (const path of mentioned) {
     const [group = "", name = ""] = path.split(".");
-    const entries = { usage: model.metrics, milestone: model.milestones, account: model.account, contact: model.contact, contract: model.contract };
+    const entries = {
+      usage: model.metrics,
+      milestone: model.milestones,
+      account: model.account,
+      contact: model.contact,
+      contract: model.contract,
+    };
     const known = Object.hasOwn(entries, group) ? entries[group as keyof typeof entries] : undefined;
     if (known && Object.hasOwn(known, name)) view[path] = known[name];
   }
-  const enrolling = plan.enroll.when.flatMap((trigger) => (trigger.kind === "enters" || trigger.kind === "leaves" ? [trigger.segment] : []));
+  const enrolling = plan.enroll.when.flatMap((trigger) =>
+    trigger.kind === "enters" || trigger.kind === "leaves" ? [trigger.segment] : [],
+  );
   const predicates = enrolling.map((name) => [name, segments[name]?.if]);
   return sha256Hex(canonicalJson({ plan: { ...plan, hash: undefined }, view, segments: predicates }));
 }

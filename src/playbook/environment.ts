@@ -18,6 +18,8 @@ export function playbookEnvironment(
     readonly subject: "account" | "contact";
     readonly inputs: Readonly<Record<string, { readonly type: FieldType; readonly default?: unknown }>>;
     readonly steps: readonly { readonly id: string; readonly kind: StepKind }[];
+    /** Ids of steps of no known kind: they may have any field. */
+    readonly lostIds?: readonly string[];
   },
 ): Environment {
   const base = accountEnvironment(model);
@@ -37,7 +39,8 @@ export function playbookEnvironment(
   for (const { id, kind } of playbook.steps) {
     for (const [field, type] of Object.entries(STEP_FIELDS[kind])) facts[`steps.${id}.${field}`] = type;
   }
-  return { facts, always, values };
+  const open = (playbook.lostIds ?? []).map((id) => `steps.${id}`);
+  return { facts, always, values, open };
 }
 
 /** What holds for an account without any run: the expressions of segments and health profiles. */
@@ -57,7 +60,8 @@ export function accountEnvironment(model: Model): Environment {
  */
 export function withEvents(environment: Environment, model: Model, names: readonly string[]): Environment {
   const facts: Record<string, FactType> = { ...environment.facts };
-  const open = names.some((name) => !Object.hasOwn(model.events, name)) ? ["event"] : [];
+  const isUnknown = names.some((name) => !Object.hasOwn(model.events, name));
+  const open = [...(environment.open ?? []), ...(isUnknown ? ["event"] : [])];
   const events = names.flatMap((name) => (Object.hasOwn(model.events, name) ? [model.events[name]] : []));
   const clashing = new Set<string>();
   for (const event of events) {
@@ -82,7 +86,7 @@ export function factType(type: FieldType): FactType {
 export const STEP_FIELDS: Readonly<Record<StepKind, Readonly<Record<string, FactType>>>> = {
   email: { sent_at: "timestamp", skipped: "string", bounced: "bool", replied: "bool" },
   slack: { clicked: "string" },
-  task: { status: "string", outcome: "string", completed_by: "string", note: "string" },
+  task: { status: "string", outcome: "string", completed_by: "string", note: "string", timed_out: "bool" },
   wait: {},
   around: {},
   wait_for: { event: "string", timed_out: "bool" },
@@ -94,7 +98,7 @@ export const STEP_FIELDS: Readonly<Record<StepKind, Readonly<Record<string, Fact
   risk: {},
   opportunity: {},
   health: { score: "number", status: "string" },
-  play: { outcome: "string" },
+  play: { outcome: "string", timed_out: "bool" },
   end: {},
 };
 
@@ -145,8 +149,10 @@ function addFields(
 }
 
 function addOfSubject(facts: Record<string, FactType>, model: Model, subject: "account" | "contact"): void {
-  for (const [name, metric] of Object.entries(model.metrics)) if (metric.of === subject) facts[`usage.${name}`] = "number";
-  for (const [name, { of }] of Object.entries(model.milestones)) if (of === subject) facts[`milestone.${name}`] = "timestamp";
+  for (const [name, metric] of Object.entries(model.metrics))
+    if (metric.of === subject) facts[`usage.${name}`] = "number";
+  for (const [name, { of }] of Object.entries(model.milestones))
+    if (of === subject) facts[`milestone.${name}`] = "timestamp";
 }
 
 /** The environment of `enroll`: there is no run yet. */
@@ -159,7 +165,11 @@ export function enrollEnvironment(environment: Environment): Environment {
 /** What a step's own texts (task titles, nudges) may name. `guarded`: facts that are there at this step. */
 export function textScope(environment: Environment, guarded: ReadonlySet<string> = new Set()): TextScope {
   const facts = { ...environment.facts, ...PEOPLE_VARIABLES };
-  return { facts, always: new Set([...environment.always, ...guarded, ...ALWAYS_IN_TEXTS]) };
+  return {
+    facts,
+    always: new Set([...environment.always, ...guarded, ...ALWAYS_IN_TEXTS]),
+    open: environment.open ?? [],
+  };
 }
 
 /** What a mail's template may name: also its recipient, whatever the playbook's subject, and links. */
@@ -168,8 +178,14 @@ export function mailScope(environment: Environment, model: Model, guarded: Reado
   addFields(facts, {}, "contact", model.contact);
   addOfSubject(facts, model, "contact");
   const recipient = ["contact.id", "contact.name", "contact.email", "contact.is_primary", "contact.is_active"];
-  const always = new Set([...environment.always, ...guarded, ...ALWAYS_IN_TEXTS, ...recipient, ...Object.keys(LINK_VARIABLES)]);
-  return { facts, always };
+  const always = new Set([
+    ...environment.always,
+    ...guarded,
+    ...ALWAYS_IN_TEXTS,
+    ...recipient,
+    ...Object.keys(LINK_VARIABLES),
+  ]);
+  return { facts, always, open: environment.open ?? [] };
 }
 
 /** Source: docs/language-files.md, "In templates and texts also". */

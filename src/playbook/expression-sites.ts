@@ -32,9 +32,14 @@ function headSites(draft: Draft): ExpressionSite[] {
   };
   for (const trigger of draft.triggers) {
     if (trigger.kind === "event") {
-      add([...trigger.at, "where"], trigger.form.where, { expected: "bool", scope: "enroll", events: [trigger.form.event] });
+      add([...trigger.at, "where"], trigger.form.where, {
+        expected: "bool",
+        scope: "enroll",
+        events: [trigger.form.event],
+      });
     }
-    if (trigger.kind === "before") add([...trigger.at, "before"], trigger.form.before, { expected: "timestamp", scope: "enroll" });
+    if (trigger.kind === "before")
+      add([...trigger.at, "before"], trigger.form.before, { expected: "timestamp", scope: "enroll" });
   }
   const events = draft.triggers.flatMap((trigger) => (trigger.kind === "event" ? [trigger.form.event] : []));
   add(["enroll", "if"], enroll?.if, { expected: "bool", scope: "enroll" });
@@ -42,9 +47,16 @@ function headSites(draft: Draft): ExpressionSite[] {
   for (const [name, text] of Object.entries(enroll?.with ?? {})) {
     add(["enroll", "with", name], text, { expected: inputType(inputs, name), scope: "enroll", events });
   }
-  for (const [form, at] of [...(exit ?? []).map((each, index) => [each, ["exit", index]] as const), [goal, ["goal"]] as const]) {
+  for (const [form, at] of [
+    ...(exit ?? []).map((each, index) => [each, ["exit", index]] as const),
+    [goal, ["goal"]] as const,
+  ]) {
     add([...at, "if"], form?.if, { expected: "bool", scope: "run" });
-    add([...at, "when", "where"], form?.when?.where, { expected: "bool", scope: "run", events: form?.when ? [form.when.event] : [] });
+    add([...at, "when", "where"], form?.when?.where, {
+      expected: "bool",
+      scope: "run",
+      events: form?.when ? [form.when.event] : [],
+    });
   }
   return sites;
 }
@@ -55,7 +67,8 @@ function stepSites(draft: Draft, model: Model, playbooks: ReadonlyMap<string, Dr
   for (const step of allSteps(draft)) {
     const seen = visible.get(step.path) ?? new Set<string>();
     const add = (at: YamlPath, text: string | undefined, expected?: FactType, more: Partial<ExpressionSite> = {}) => {
-      if (text !== undefined) sites.push({ at: [...step.at, ...at], text, expected, scope: "run", visible: seen, ...more });
+      if (text !== undefined)
+        sites.push({ at: [...step.at, ...at], text, expected, scope: "run", visible: seen, ...more });
     };
     add(["if"], step.form?.if, "bool");
     ownSites(step, model, playbooks, add, seen);
@@ -65,7 +78,13 @@ function stepSites(draft: Draft, model: Model, playbooks: ReadonlyMap<string, Dr
 
 type Add = (at: YamlPath, text: string | undefined, expected?: FactType, more?: Partial<ExpressionSite>) => void;
 
-function ownSites(step: DraftStep, model: Model, playbooks: ReadonlyMap<string, Draft>, add: Add, seen: ReadonlySet<string>): void {
+function ownSites(
+  step: DraftStep,
+  model: Model,
+  playbooks: ReadonlyMap<string, Draft>,
+  add: Add,
+  seen: ReadonlySet<string>,
+): void {
   switch (step.kind) {
     case "task":
       step.form?.task.due_if.forEach((each, index) => void add(["task", "due_if", index, "if"], each.if, "bool"));

@@ -17,7 +17,8 @@ export function guardedFacts(
         const inside = new Set(own);
         if (step.kind === "around" && step.form && body.name === "steps") inside.add(step.form.around);
         if (step.kind === "choose" && body.name !== "else") {
-          for (const path of presentWhere(expressionAt([...step.at, "choose", Number(body.name) - 1, "if"]))) inside.add(path);
+          for (const path of presentWhere(expressionAt([...step.at, "choose", Number(body.name) - 1, "if"])))
+            inside.add(path);
         }
         walk(body.steps, inside);
       }

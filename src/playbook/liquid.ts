@@ -37,6 +37,8 @@ export interface TextScope {
   readonly facts: Readonly<Record<string, FactType>>;
   /** Never missing. */
   readonly always: ReadonlySet<string>;
+  /** Paths below which any name is accepted. */
+  readonly open: readonly string[];
 }
 
 /** What is wrong with the variables of a text: unknown, possibly missing, or of a type that its filters can't take. */
@@ -69,10 +71,20 @@ const FILTERS: Readonly<Record<string, FactType | undefined>> = {
   strip: "string",
 };
 
-function problemOf(path: string, isGuarded: boolean, filters: readonly string[] | undefined, scope: TextScope): Problem | undefined {
+function problemOf(
+  path: string,
+  isGuarded: boolean,
+  filters: readonly string[] | undefined,
+  scope: TextScope,
+): Problem | undefined {
   if (!Object.hasOwn(scope.facts, path)) {
+    if (scope.open.some((prefix) => path.startsWith(`${prefix}.`))) return undefined;
     const hint = suggestion(path, Object.keys(scope.facts));
-    return { code: "WP405", message: `There is no variable "${path}" here.`, ...(hint?.startsWith("Did") ? { hint } : {}) };
+    return {
+      code: "WP405",
+      message: `There is no variable "${path}" here.`,
+      ...(hint?.startsWith("Did") ? { hint } : {}),
+    };
   }
   if (!isGuarded && !scope.always.has(path)) {
     const hint = `Write {{ ${path} | default: "…" }}, or put the sentence into {% if ${path} %} … {% endif %}.`;
@@ -83,7 +95,11 @@ function problemOf(path: string, isGuarded: boolean, filters: readonly string[] 
   const typed = filters.find((filter) => FILTERS[filter] !== undefined);
   const wanted = typed === undefined ? undefined : FILTERS[typed];
   if (type === "timestamp" && wanted !== "timestamp") {
-    return { code: "WP410", message: `"${path}" is a date and would be shown as a number.`, hint: `Write {{ ${path} | date_long }}.` };
+    return {
+      code: "WP410",
+      message: `"${path}" is a date and would be shown as a number.`,
+      hint: `Write {{ ${path} | date_long }}.`,
+    };
   }
   if (wanted !== undefined && wanted !== type) {
     return { code: "WP410", message: `"${typed}" can't be used on "${path}", which is a ${nameOfType(type)}.` };
@@ -134,7 +150,10 @@ class LiquidReader {
     try {
       LIQUID.parse(this.source);
     } catch (error) {
-      this.refuse(0, 2, { code: "WP404", message: `This is not Liquid: ${String((error as Error).message).split("\n")[0]}.` });
+      this.refuse(0, 2, {
+        code: "WP404",
+        message: `This is not Liquid: ${String((error as Error).message).split("\n")[0]}.`,
+      });
     }
   }
 
@@ -179,7 +198,11 @@ class LiquidReader {
         return;
       default: {
         const hint = "Texts may use if, elsif, else, unless and comment.";
-        this.refuse(start, inner.length, { code: "WP408", message: `The tag "${name || inner.trim()}" can't be used.`, hint });
+        this.refuse(start, inner.length, {
+          code: "WP408",
+          message: `The tag "${name || inner.trim()}" can't be used.`,
+          hint,
+        });
       }
     }
   }
@@ -224,7 +247,11 @@ class LiquidReader {
       if (!Object.hasOwn(FILTERS, name)) {
         const hint = suggestion(name, Object.keys(FILTERS));
         const length = Math.max(1, name.length);
-        this.refuse(rest.offset, length, { code: "WP409", message: `There is no filter "${name}".`, ...(hint ? { hint } : {}) });
+        this.refuse(rest.offset, length, {
+          code: "WP409",
+          message: `There is no filter "${name}".`,
+          ...(hint ? { hint } : {}),
+        });
       }
       filters.push(name);
       rest = this.step(rest, name.length);

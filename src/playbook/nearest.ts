@@ -4,7 +4,7 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   const wanted = folded(word);
   let best: string | undefined;
   // A third of the letters may be wrong: of a long word more than of a short one.
-  let bestDistance = Math.max(1, Math.floor(wanted.length / 3)) + 1;
+  let bestDistance = Math.min(Math.max(1, Math.floor(wanted.length / 3)), wanted.length - 1) + 1;
   for (const candidate of candidates) {
     if (candidate === word || candidate.length > LONGEST_WORD) continue;
     const distance = distanceBetween(wanted, folded(candidate), bestDistance);
@@ -40,7 +40,8 @@ function distanceBetween(left: string, right: string, limit: number): number {
     for (let column = 1; column <= right.length; column++) {
       const isSame = left[row - 1] === right[column - 1];
       let cost = Math.min(at(last, column) + 1, at(current, column - 1) + 1, at(last, column - 1) + (isSame ? 0 : 1));
-      const isSwapped = row > 1 && column > 1 && left[row - 1] === right[column - 2] && left[row - 2] === right[column - 1];
+      const isSwapped =
+        row > 1 && column > 1 && left[row - 1] === right[column - 2] && left[row - 2] === right[column - 1];
       if (isSwapped) cost = Math.min(cost, at(beforeLast, column - 2) + 1);
       current.push(cost);
     }

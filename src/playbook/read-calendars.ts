@@ -49,8 +49,10 @@ function calendarOf(name: string, form: Form, checks: Checks): Calendar {
   };
   for (const [days, span] of Object.entries(form.hours)) {
     const named = daysOf(days);
-    if (!named) refuse(["hours", days], `"${days}" is no day or range of days.`, `Write ${WEEKDAYS.join(", ")}, or mon-fri.`);
-    if (span.from >= span.to) refuse(["hours", days], "Work must begin before it ends, on the same day.", "Such as 09:00-17:00.", "value");
+    if (!named)
+      refuse(["hours", days], `"${days}" is no day or range of days.`, `Write ${WEEKDAYS.join(", ")}, or mon-fri.`);
+    if (span.from >= span.to)
+      refuse(["hours", days], "Work must begin before it ends, on the same day.", "Such as 09:00-17:00.", "value");
     for (const day of named ?? []) {
       if (byDay[day]) refuse(["hours", days], `${day} has hours twice.`, "Name each day once.");
       byDay[day] = { open: span.from, close: span.to };

@@ -17,7 +17,14 @@ export interface Read<T> {
 export interface Checks {
   report(path: YamlPath, problem: Problem, at?: "key" | "value"): void;
   /** Reports an unknown name, with the nearest match; true if it is known. */
-  known(path: YamlPath, code: string, what: string, name: string, names: readonly string[]): boolean;
+  known(
+    path: YamlPath,
+    code: string,
+    what: string,
+    name: string,
+    names: readonly string[],
+    at?: "key" | "value",
+  ): boolean;
   /** The checked expression; its problems are reported. */
   expression(path: YamlPath, text: string, environment: Environment, expected?: FactType): Expression | undefined;
 }
@@ -30,8 +37,13 @@ export function readFile<S extends z.ZodType, T>(
   build: (form: z.output<S>, checks: Checks) => T,
 ): Read<T> {
   if (source === undefined) {
-    const hint = "Every workspace has model, segments, health, calendars and policy.yaml; docs/language-files.md says what stands in them.";
-    return { diagnostics: [{ code: "WP601", severity: "error", file, line: 1, column: 1, message: `${file} is missing.`, hint }] };
+    const hint =
+      "Every workspace has model, segments, health, calendars and policy.yaml; docs/language-files.md says what stands in them.";
+    return {
+      diagnostics: [
+        { code: "WP601", severity: "error", file, line: 1, column: 1, message: `${file} is missing.`, hint },
+      ],
+    };
   }
   const { yaml, diagnostics } = readYaml(file, source);
   if (!yaml) return { diagnostics };
@@ -43,10 +55,10 @@ export function readFile<S extends z.ZodType, T>(
   const found: Diagnostic[] = [];
   const checks: Checks = {
     report: (path, problem, at = "value") => void found.push(yaml.problem(path, problem, { at })),
-    known(path, code, what, name, names) {
+    known(path, code, what, name, names, at = "value") {
       if (names.includes(name)) return true;
       const hint = suggestion(name, names);
-      checks.report(path, { code, message: `There is no ${what} "${name}".`, ...(hint ? { hint } : {}) });
+      checks.report(path, { code, message: `There is no ${what} "${name}".`, ...(hint ? { hint } : {}) }, at);
       return false;
     },
     expression(path, text, environment, expected = "bool") {

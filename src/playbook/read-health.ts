@@ -31,7 +31,11 @@ const measure = z.strictObject({
   divided_by: z.string().optional(),
   fresh: age.optional(),
   stages: z.array(z.string()).min(1).optional(),
-  bands: z.array(z.strictObject({ under: z.number().optional(), points })).min(1).max(50).optional(),
+  bands: z
+    .array(z.strictObject({ under: z.number().optional(), points }))
+    .min(1)
+    .max(50)
+    .optional(),
   linear: z.strictObject({ from: z.number(), to: z.number() }).optional(),
   values: z.record(z.string(), points).optional(),
 });
@@ -42,12 +46,20 @@ const schema = z.strictObject({
     .strictObject({ red: z.literal(0), yellow: z.number().gt(0).lt(100), green: z.number().gt(0).lt(100) })
     .default({ red: 0, yellow: 50, green: 75 }),
   min_coverage: z.number().min(0).max(1).default(0.6),
-  hysteresis: z.strictObject({ points: z.number().min(0).max(100).default(5), evaluations: z.int().min(1).default(2) }).prefault({}),
+  hysteresis: z
+    .strictObject({ points: z.number().min(0).max(100).default(5), evaluations: z.int().min(1).default(2) })
+    .prefault({}),
   trend: z.strictObject({ flat_under: z.number().min(0).default(3) }).prefault({}),
   evaluate: z.strictObject({ daily_at: timeOfDay.prefault("03:00"), on: z.array(z.string()).default([]) }).prefault({}),
   measures: z.record(snakeName, measure),
   profiles: z
-    .array(z.strictObject({ name: snakeName, if: expressionText.optional(), weights: z.record(z.string(), z.number().gt(0)) }))
+    .array(
+      z.strictObject({
+        name: snakeName,
+        if: expressionText.optional(),
+        weights: z.record(z.string(), z.number().gt(0)),
+      }),
+    )
     .min(1),
 });
 
@@ -63,13 +75,18 @@ function build(form: Form, model: Model | undefined, checks: Checks): HealthMode
   const environment = model && accountEnvironment(model);
   const { status, hysteresis, trend, evaluate } = form;
   if (status.yellow >= status.green) {
-    checks.report(["status"], { code: "WP605", message: "Green must begin above yellow.", hint: "Such as { red: 0, yellow: 50, green: 75 }." });
+    checks.report(["status"], {
+      code: "WP605",
+      message: "Green must begin above yellow.",
+      hint: "Such as { red: 0, yellow: 50, green: 75 }.",
+    });
   }
   evaluate.on.forEach((event, index) => {
     if (model) checks.known(["evaluate", "on", index], "WP207", "event", event, Object.keys(model.events));
   });
   const measures: Record<string, Measure> = {};
-  for (const [name, each] of Object.entries(form.measures)) measures[name] = measureOf(name, each, model, environment, checks);
+  for (const [name, each] of Object.entries(form.measures))
+    measures[name] = measureOf(name, each, model, environment, checks);
   if (Object.keys(measures).length === 0) {
     checks.report(["measures"], { code: "WP605", message: "A score needs at least one measure." }, "key");
   }
@@ -95,7 +112,8 @@ function measureOf(
   const at = ["measures", name];
   const wants = form.values ? "string" : "number";
   if (environment) checkFact([...at, "value"], form.value, wants, environment, checks);
-  if (environment && form.divided_by !== undefined) checkFact([...at, "divided_by"], form.divided_by, "number", environment, checks);
+  if (environment && form.divided_by !== undefined)
+    checkFact([...at, "divided_by"], form.divided_by, "number", environment, checks);
   const stages = model?.account["stage"]?.values;
   form.stages?.forEach((stage, index) => {
     if (stages) checks.known([...at, "stages", index], "WP308", "stage", stage, stages);
@@ -110,7 +128,13 @@ function measureOf(
   };
 }
 
-function checkFact(at: string[], path: string, wants: "number" | "string", environment: Environment, checks: Checks): void {
+function checkFact(
+  at: string[],
+  path: string,
+  wants: "number" | "string",
+  environment: Environment,
+  checks: Checks,
+): void {
   const type = Object.hasOwn(environment.facts, path) ? environment.facts[path] : undefined;
   if (type === undefined) {
     checks.known(at, "WP302", "fact", path, Object.keys(environment.facts));
@@ -120,10 +144,18 @@ function checkFact(at: string[], path: string, wants: "number" | "string", envir
   }
 }
 
-function scaleOf(at: string[], form: Form["measures"][string], environment: Environment | undefined, checks: Checks): Scale {
+function scaleOf(
+  at: string[],
+  form: Form["measures"][string],
+  environment: Environment | undefined,
+  checks: Checks,
+): Scale {
   const given = [form.bands, form.linear, form.values].filter((scale) => scale !== undefined).length;
   if (given !== 1) {
-    const message = given === 0 ? "The measure doesn't say how its value becomes points." : "The measure says more than once how its value becomes points.";
+    const message =
+      given === 0
+        ? "The measure doesn't say how its value becomes points."
+        : "The measure says more than once how its value becomes points.";
     checks.report(at, { code: "WP109", message, hint: "Give it exactly one of: bands, linear, values." }, "key");
   }
   if (form.bands) {
@@ -133,10 +165,17 @@ function scaleOf(at: string[], form: Form["measures"][string], environment: Envi
       const before = index === 0 ? undefined : bands[index - 1]?.under;
       if (isLast ? under !== undefined : under === undefined || (before !== undefined && under <= before)) {
         const hint = "Each has an `under`, ascending; only the last has none.";
-        checks.report([...at, "bands", index], { code: "WP605", message: "The bands don't cover every value once.", hint });
+        checks.report([...at, "bands", index], {
+          code: "WP605",
+          message: "The bands don't cover every value once.",
+          hint,
+        });
       }
     });
-    return { kind: "bands", bands: bands.map(({ under, points: worth }) => ({ ...(under === undefined ? {} : { under }), points: worth })) };
+    return {
+      kind: "bands",
+      bands: bands.map(({ under, points: worth }) => ({ ...(under === undefined ? {} : { under }), points: worth })),
+    };
   }
   if (form.linear) {
     if (form.linear.from === form.linear.to) {
@@ -145,8 +184,11 @@ function scaleOf(at: string[], form: Form["measures"][string], environment: Envi
     return { kind: "linear", from: form.linear.from, to: form.linear.to };
   }
   const values = form.values ?? {};
-  const allowed = environment && Object.hasOwn(environment.values, form.value) ? environment.values[form.value] : undefined;
-  if (allowed) for (const name of Object.keys(values)) checks.known([...at, "values", name], "WP308", "value", name, allowed);
+  const allowed =
+    environment && Object.hasOwn(environment.values, form.value) ? environment.values[form.value] : undefined;
+  if (allowed)
+    for (const name of Object.keys(values))
+      checks.known([...at, "values", name], "WP308", "value", name, allowed, "key");
   return { kind: "values", values };
 }
 
@@ -160,18 +202,30 @@ function profileOf(
   const at = ["profiles", index];
   const isLast = index === all.profiles.length - 1;
   if (isLast !== (form.if === undefined)) {
-    const message = isLast ? 'The last profile can\'t have an "if": some account would have none.' : 'Only the last profile can do without "if".';
-    checks.report([...at, isLast ? "if" : "name"], { code: "WP605", message, hint: "The first profile whose `if` holds is taken; the last is for all others." });
+    const message = isLast
+      ? 'The last profile can\'t have an "if": some account would have none.'
+      : 'Only the last profile can do without "if".';
+    checks.report([...at, isLast ? "if" : "name"], {
+      code: "WP605",
+      message,
+      hint: "The first profile whose `if` holds is taken; the last is for all others.",
+    });
   }
   if (all.profiles.findIndex(({ name }) => name === form.name) !== index) {
-    checks.report([...at, "name"], { code: "WP605", message: `There is another profile "${form.name}".`, hint: "Give each its own name." });
+    checks.report([...at, "name"], {
+      code: "WP605",
+      message: `There is another profile "${form.name}".`,
+      hint: "Give each its own name.",
+    });
   }
   for (const name of Object.keys(form.weights)) {
-    if (!Object.hasOwn(all.measures, name)) checks.known([...at, "weights", name], "WP605", "measure", name, Object.keys(all.measures));
+    if (!Object.hasOwn(all.measures, name))
+      checks.known([...at, "weights", name], "WP605", "measure", name, Object.keys(all.measures), "key");
   }
   if (Object.keys(form.weights).length === 0) {
     checks.report([...at, "weights"], { code: "WP605", message: "A profile needs at least one weight." }, "key");
   }
-  const expression = form.if !== undefined && environment ? checks.expression([...at, "if"], form.if, environment) : undefined;
+  const expression =
+    form.if !== undefined && environment ? checks.expression([...at, "if"], form.if, environment) : undefined;
   return { name: form.name, ...(expression ? { if: expression } : {}), weights: form.weights };
 }

@@ -1,5 +1,13 @@
 import * as z from "zod";
-import { BUILT_IN_FIELDS, type EventType, type Field, type FieldType, type Metric, type Milestone, type Model } from "../customers/model.js";
+import {
+  BUILT_IN_FIELDS,
+  type EventType,
+  type Field,
+  type FieldType,
+  type Metric,
+  type Milestone,
+  type Model,
+} from "../customers/model.js";
 import type { Expression } from "../expression/expression.js";
 import { parseDuration } from "../values/duration.js";
 import { parsedText } from "./check-form.js";
@@ -13,14 +21,19 @@ const derived = parsedText(
   "WP106",
   (text) => {
     const match = /^([a-z][a-z0-9_]*) ([+-]) ([a-z][a-z0-9_]*)$/.exec(text);
-    return match ? { date: match[1] as string, sign: match[2] === "-" ? (-1 as const) : (1 as const), days: match[3] as string } : undefined;
+    return match
+      ? { date: match[1] as string, sign: match[2] === "-" ? (-1 as const) : (1 as const), days: match[3] as string }
+      : undefined;
   },
   "a derived date",
   "Write DATE_FIELD - NUMBER_FIELD or DATE_FIELD + NUMBER_FIELD, such as end_date - notice_days.",
 );
 
 const fields = z
-  .record(snakeName, z.strictObject({ type: fieldType, values: z.array(z.string()).min(1).optional(), derived: derived.optional() }))
+  .record(
+    snakeName,
+    z.strictObject({ type: fieldType, values: z.array(z.string()).min(1).optional(), derived: derived.optional() }),
+  )
   .default({});
 
 const exactDuration = parsedText(
@@ -98,12 +111,21 @@ function build(form: Form, checks: Checks): Model {
   for (const [name, metric] of Object.entries(form.metrics)) {
     const at = ["metrics", name];
     if (!metric.window && metric.aggregate !== "last") {
-      checks.report([...at, "window"], { code: "WP102", message: `"window" is missing: only "last" can do without.`, hint: "Add window: 7d." });
+      checks.report([...at, "window"], {
+        code: "WP102",
+        message: `"window" is missing: only "last" can do without.`,
+        hint: "Add window: 7d.",
+      });
     }
     if (metric.baseline && !metric.window) {
-      checks.report([...at, "baseline"], { code: "WP109", message: "A baseline needs a window to repeat.", hint: "Add window: 7d." });
+      checks.report([...at, "baseline"], {
+        code: "WP109",
+        message: "A baseline needs a window to repeat.",
+        hint: "Add window: 7d.",
+      });
     }
-    if (metric.role !== undefined) checks.known([...at, "role"], "WP203", "contact role", metric.role, form.roles.contact);
+    if (metric.role !== undefined)
+      checks.known([...at, "role"], "WP203", "contact role", metric.role, form.roles.contact);
     const { frozen_while: frozenWhile, window, baseline, role, title, ...rest } = metric;
     metrics[name] = { ...rest, title: title ?? name, ...defined({ frozenWhile, window, baseline, role }) };
   }
@@ -131,7 +153,11 @@ function entity(group: Entity, form: Form, checks: Checks): Record<string, Field
       checks.report([...at, "type"], { code: "WP602", message, hint: `Write type: ${own}, or take another name.` });
     }
     if (field.values && field.type !== "string") {
-      checks.report([...at, "values"], { code: "WP602", message: `Only a field of type string can have "values".`, hint: "Remove it." });
+      checks.report([...at, "values"], {
+        code: "WP602",
+        message: `Only a field of type string can have "values".`,
+        hint: "Remove it.",
+      });
     }
     const { type, values, derived: rule } = field;
     all[name] = { type, ...defined({ values, derived: rule }) };
@@ -157,7 +183,11 @@ function milestones(form: Form, model: Model, checks: Checks): Record<string, Mi
     const at = ["milestones", name];
     if (on !== undefined) checks.known([...at, "on"], "WP207", "event", on, Object.keys(form.events));
     if (where !== undefined && on === undefined) {
-      checks.report([...at, "where"], { code: "WP109", message: '"where" needs an event: "on" is missing.', hint: "Add on: EVENT." }, "key");
+      checks.report(
+        [...at, "where"],
+        { code: "WP109", message: '"where" needs an event: "on" is missing.', hint: "Add on: EVENT." },
+        "key",
+      );
     }
     let checked: Expression | undefined;
     if (where !== undefined && on !== undefined) {

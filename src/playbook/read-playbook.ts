@@ -16,10 +16,16 @@ export interface Draft {
   readonly steps: readonly DraftStep[];
   /** `on_exit.steps` */
   readonly exitSteps: readonly DraftStep[];
+  /** Ids of what was meant as a step, but is of no known kind: to ask after them is no second mistake. */
+  readonly lostIds: readonly string[];
 }
 
 export type DraftTrigger = {
-  [K in keyof typeof TRIGGERS]: { readonly kind: K; readonly at: YamlPath; readonly form: z.output<(typeof TRIGGERS)[K]> };
+  [K in keyof typeof TRIGGERS]: {
+    readonly kind: K;
+    readonly at: YamlPath;
+    readonly form: z.output<(typeof TRIGGERS)[K]>;
+  };
 }[keyof typeof TRIGGERS];
 
 export type StepKind = keyof typeof STEPS;
@@ -91,6 +97,7 @@ type RawMap = Readonly<Record<string, YamlValue>>;
 
 class PlaybookReader {
   readonly diagnostics: Diagnostic[] = [];
+  private readonly lostIds: string[] = [];
   private stepCount = 0;
 
   constructor(private readonly yaml: YamlFile) {}
@@ -100,14 +107,20 @@ class PlaybookReader {
     for (const key of Object.keys(raw)) {
       if (Object.hasOwn(HEAD, key)) continue;
       const hint = suggestion(key, Object.keys(HEAD));
-      this.report([key], { code: "WP101", message: `A playbook has no key "${key}".`, ...(hint ? { hint } : {}) }, "key");
+      this.report(
+        [key],
+        { code: "WP101", message: `A playbook has no key "${key}".`, ...(hint ? { hint } : {}) },
+        "key",
+      );
     }
     const head = Object.fromEntries(
       Object.entries(HEAD).map(([key, schema]) => [key, this.form(z.strictObject({ [key]: schema }), raw, key)]),
     ) as Draft["head"];
     const enroll = raw["enroll"];
     const when = isMap(enroll) ? enroll["when"] : undefined;
-    const triggers = Array.isArray(when) ? when.map((each, index) => this.trigger(each, ["enroll", "when", index])) : [];
+    const triggers = Array.isArray(when)
+      ? when.map((each, index) => this.trigger(each, ["enroll", "when", index]))
+      : [];
     const onExit = raw["on_exit"];
     return {
       yaml: this.yaml,
@@ -115,6 +128,7 @@ class PlaybookReader {
       triggers: triggers.filter((trigger) => trigger !== undefined),
       steps: this.list(raw["steps"], ["steps"], "", 1),
       exitSteps: this.list(isMap(onExit) ? onExit["steps"] : undefined, ["on_exit", "steps"], "on_exit/", 1),
+      lostIds: this.lostIds,
     };
   }
 
@@ -131,8 +145,10 @@ class PlaybookReader {
     const found = isMap(raw) ? kinds.filter((kind) => Object.hasOwn(raw, kind)) : [];
     const [kind] = found;
     if (kind === undefined || found.length > 1) {
-      const message = found.length > 1 ? `A trigger is one of ${found.join(" and ")}, not both.` : "This is no trigger.";
-      const hint = found.length > 1 ? `Make them two items of "when": any of them enrols.` : `Write one of: ${kinds.join(", ")}.`;
+      const message =
+        found.length > 1 ? `A trigger is one of ${found.join(" and ")}, not both.` : "This is no trigger.";
+      const hint =
+        found.length > 1 ? `Make them two items of "when": any of them enrols.` : `Write one of: ${kinds.join(", ")}.`;
       this.report(at, { code: "WP109", message, hint });
       return undefined;
     }
@@ -163,19 +179,35 @@ class PlaybookReader {
   }
 
   private isAroundAt(at: YamlPath): boolean {
-    const owner = at.slice(0, -1).reduce<YamlValue | undefined>((value, key) => (value as RawMap | undefined)?.[key], this.yaml.value);
+    const owner = at
+      .slice(0, -1)
+      .reduce<YamlValue | undefined>((value, key) => (value as RawMap | undefined)?.[key], this.yaml.value);
     return isMap(owner) && Object.hasOwn(owner, "around");
   }
 
-  private step(raw: YamlValue, at: YamlPath, prefix: string, index: number, depth: number, isBlock: boolean): DraftStep | undefined {
+  private step(
+    raw: YamlValue,
+    at: YamlPath,
+    prefix: string,
+    index: number,
+    depth: number,
+    isBlock: boolean,
+  ): DraftStep | undefined {
     if (!isMap(raw)) {
-      this.report(at, { code: "WP104", message: "This is no step.", hint: `A step is a map: its kind (${STEP_KINDS.join(", ")}) and what belongs to it.` });
+      this.report(at, {
+        code: "WP104",
+        message: "This is no step.",
+        hint: `A step is a map: its kind (${STEP_KINDS.join(", ")}) and what belongs to it.`,
+      });
       return undefined;
     }
-    const kind = this.kindOf(raw, at);
-    if (kind === undefined) return undefined;
-    this.checkOffset(raw, at, isBlock);
     const id = typeof raw["id"] === "string" ? raw["id"] : undefined;
+    const kind = this.kindOf(raw, at);
+    if (kind === undefined) {
+      if (id !== undefined) this.lostIds.push(id);
+      return undefined;
+    }
+    this.checkOffset(raw, at, isBlock);
     const path = `${prefix}${id ?? `${kind}-${index + 1}`}`;
     const form = checkForm(STEPS[kind], raw);
     this.reportAll(form.issues, at);
@@ -185,7 +217,8 @@ class PlaybookReader {
       steps: this.list(list, [...at, ...inside], `${path}/${name}/`, depth + 1),
     }));
     const waits = raw["wait_for"];
-    const condition = kind === "wait_for" && isMap(waits) ? this.condition(waits, [...at, "wait_for"], depth) : undefined;
+    const condition =
+      kind === "wait_for" && isMap(waits) ? this.condition(waits, [...at, "wait_for"], depth) : undefined;
     return { kind, at, path, id, form: form.ok ? form.value : undefined, bodies, condition } as DraftStep;
   }
 
@@ -198,13 +231,23 @@ class PlaybookReader {
       return undefined;
     }
     if (kind !== undefined) return kind;
-    const unknown = Object.keys(raw).find((key) => !COMMON_KEYS.includes(key) && key !== "at" && !SIBLING_KEYS.has(key));
+    const unknown = Object.keys(raw).find(
+      (key) => !COMMON_KEYS.includes(key) && key !== "at" && !SIBLING_KEYS.has(key),
+    );
     if (unknown !== undefined) {
       const hint = nearest(unknown, STEP_KINDS);
       const known = hint === undefined ? `Known are: ${STEP_KINDS.join(", ")}.` : `Did you mean "${hint}"?`;
-      this.report([...at, unknown], { code: "WP104", message: `There is no kind of step "${unknown}".`, hint: known }, "key");
+      this.report(
+        [...at, unknown],
+        { code: "WP104", message: `There is no kind of step "${unknown}".`, hint: known },
+        "key",
+      );
     } else {
-      this.report(at, { code: "WP104", message: "The step doesn't say what it does.", hint: `Give it one of: ${STEP_KINDS.join(", ")}.` });
+      this.report(at, {
+        code: "WP104",
+        message: "The step doesn't say what it does.",
+        hint: `Give it one of: ${STEP_KINDS.join(", ")}.`,
+      });
     }
     return undefined;
   }
@@ -213,7 +256,11 @@ class PlaybookReader {
     const hasOffset = Object.hasOwn(raw, "at");
     if (isBlock && !hasOffset) {
       const hint = "Say when, counted from the date: at: -14d, at: 0d, at: +30d.";
-      this.report([...at, "at"], { code: "WP102", message: '"at" is missing: this step stands in a list around a date.', hint }, "key");
+      this.report(
+        [...at, "at"],
+        { code: "WP102", message: '"at" is missing: this step stands in a list around a date.', hint },
+        "key",
+      );
     }
     if (!isBlock && hasOffset) {
       const hint = "Only steps directly below `around` have it; elsewhere use `wait`.";
@@ -238,7 +285,11 @@ class PlaybookReader {
       return parts.flatMap((part, index) => {
         const where = [...at, key, index];
         if (isMap(part)) return this.condition(part, where, depth + 1) ?? [];
-        this.report(where, { code: "WP103", message: "This is no condition.", hint: "Write { event: … }, { if: … }, { task: … } or { reply: … }." });
+        this.report(where, {
+          code: "WP103",
+          message: "This is no condition.",
+          hint: "Write { event: … }, { if: … }, { task: … } or { reply: … }.",
+        });
         return [];
       });
     });

@@ -56,7 +56,10 @@ const schema = z.strictObject({
       fallback: z.array(person("csm", "manager", "role", "pool")).prefault(["manager"]),
       remind: z.array(offset).default([]),
       snooze: z
-        .strictObject({ limit: z.int().min(0).max(50).default(2), options: z.array(span).min(1).max(10).prefault(["1 bd", "2 bd", "5 bd"]) })
+        .strictObject({
+          limit: z.int().min(0).max(50).default(2),
+          options: z.array(span).min(1).max(10).prefault(["1 bd", "2 bd", "5 bd"]),
+        })
         .prefault({}),
       digest_at: timeOfDay.prefault("08:30"),
       open_per_person: z.int().min(1).default(40),
@@ -116,7 +119,9 @@ function build(form: Form, model: Model | undefined, checks: Checks): Policy {
       unknown: email.unknown,
       from: email.from,
     },
-    categories: Object.fromEntries(Object.entries(form.categories).map(([name, category]) => [name, categoryOf(category)])),
+    categories: Object.fromEntries(
+      Object.entries(form.categories).map(([name, category]) => [name, categoryOf(category)]),
+    ),
     tasks: {
       fallback: tasks.fallback,
       remind: tasks.remind,

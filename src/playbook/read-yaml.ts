@@ -1,4 +1,15 @@
-import { Composer, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, Parser, type ParsedNode, Lexer } from "yaml";
+import {
+  Composer,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  Parser,
+  type ParsedNode,
+  Lexer,
+} from "yaml";
 import type { Diagnostic } from "./diagnostic.js";
 
 /** Plain data of a YAML file: maps, lists, strings, numbers, booleans, null. */
@@ -24,13 +35,19 @@ export interface YamlFile {
    * The problem at the value (or, with `at: "key"`, at the key) that `path` leads to; the innermost part that exists, if it leads
    * nowhere. `offset` and `length` narrow it to a part of a text, in UTF-16 units of the text as it was meant.
    */
-  problem(path: YamlPath, problem: Problem, where?: { at?: "key" | "value"; offset?: number; length?: number }): Diagnostic;
+  problem(
+    path: YamlPath,
+    problem: Problem,
+    where?: { at?: "key" | "value"; offset?: number; length?: number },
+  ): Diagnostic;
 }
 
 /** Limits checked before anything costly is done. A playbook of 500 steps has some 200 KB. */
 export const MAX_YAML_BYTES = 256 * 1024;
 export const MAX_YAML_KEYS = 2_000;
 const MAX_YAML_ITEMS = 10_000;
+/** Beyond these anchors and aliases aren't told one by one. */
+const MAX_REFERENCES = 20;
 const MAX_FLOW_DEPTH = 40;
 const MAX_INDICATORS_PER_LINE = 20;
 /** More are noise: the first ones usually cause the rest. */
@@ -68,8 +85,17 @@ function compose(file: string, source: string, place: Place): { yaml?: YamlFile;
       }),
     );
   }
-  for (const error of documents.flatMap((each) => each.errors).slice(0, MAX_SYNTAX_PROBLEMS)) {
-    diagnostics.push(syntaxDiagnostic(error, source, place));
+  const errors = documents.flatMap((each) => [...each.errors, ...each.warnings]);
+  // Once the parser has lost its way, every word behind it is "unexpected".
+  const own = errors.filter(
+    ({ message }, index) => index === 0 || !/^Unexpected .* token in YAML stream/.test(message),
+  );
+  for (const error of own.slice(0, MAX_SYNTAX_PROBLEMS)) {
+    const found = syntaxDiagnostic(error, source, place);
+    const isKnown = diagnostics.some(
+      ({ line, column, message }) => line === found.line && column === found.column && message === found.message,
+    );
+    if (!isKnown) diagnostics.push(found);
   }
   const root = document?.contents as ParsedNode | null | undefined;
   const reader = new Reader(place, diagnostics);
@@ -95,7 +121,11 @@ function placer(file: string, source: string): Place {
   for (let at = source.indexOf("\n"); at >= 0; at = source.indexOf("\n", at + 1)) lines.lineStarts.push(at + 1);
   return (offset, length, { code, message, hint, severity = "error" }) => {
     const { line, col } = lines.linePos(Math.min(offset, source.length));
-    const text = source.slice(offset, offset + length).split(/\r?\n/, 1)[0]?.trimEnd() ?? "";
+    const text =
+      source
+        .slice(offset, offset + length)
+        .split(/\r?\n/, 1)[0]
+        ?.trimEnd() ?? "";
     return {
       code,
       severity,
@@ -139,7 +169,11 @@ class Reader {
     if (node.anchor !== undefined) {
       this.refuse(
         { start: Math.max(0, range.start - node.anchor.length - 2), end: range.start },
-        { code: "WP002", message: `The anchor &${node.anchor} is not allowed.`, hint: "Remove it; aliases are refused too." },
+        {
+          code: "WP002",
+          message: `The anchor &${node.anchor} is not allowed.`,
+          hint: "Remove it; aliases are refused too.",
+        },
       );
     }
     if (node.tag !== undefined && !node.tag.startsWith("tag:yaml.org,2002:")) this.refuseTag(range, node.tag);
@@ -161,7 +195,8 @@ class Reader {
     for (let length = path.length; length >= 0; length--) {
       const part = keyOf(path.slice(0, length));
       // What was left out is best shown at the key of the map that lacks it, not at all of the map.
-      const range = length === path.length ? (this.values.get(part) ?? this.keys.get(part)) : this.ownerOf(path, length);
+      const range =
+        length === path.length ? (this.values.get(part) ?? this.keys.get(part)) : this.ownerOf(path, length);
       if (range) return range;
     }
     return { start: 0, end: 0 };
@@ -177,13 +212,19 @@ class Reader {
     const map: Record<string, YamlValue> = {};
     for (const { key, value } of items) {
       const range = { start: key?.range?.[0] ?? 0, end: key?.range?.[1] ?? 0 };
-      const name = isScalar(key) && key.value !== null ? (typeof key.value === "string" ? key.value : (key.source ?? "")) : undefined;
+      const name =
+        isScalar(key) && key.value !== null
+          ? typeof key.value === "string"
+            ? key.value
+            : (key.source ?? "")
+          : undefined;
       if (name === undefined || REFUSED_KEYS.has(name)) {
         const message = name === undefined ? "A key must be a plain word." : `"${name}" can't be used as a key.`;
         this.refuse(range, { code: "WP007", message });
         continue;
       }
-      if (isScalar(key) && key.anchor !== undefined) this.refuse(range, { code: "WP002", message: "Anchors are not allowed." });
+      if (isScalar(key) && key.anchor !== undefined)
+        this.refuse(range, { code: "WP002", message: "Anchors are not allowed." });
       const at = [...path, name];
       if (Object.hasOwn(map, name)) {
         const first = this.place(this.keys.get(keyOf(at))?.start ?? 0, 0, { code: "", message: "" });
@@ -219,7 +260,13 @@ function keyOf(path: YamlPath): string {
 
 /** Looks at the words of the file alone, which costs little however it is built, and stops at the first limit passed. */
 function overLimit(source: string): (Problem & Span) | undefined {
-  const limit = (offset: number, message: string, hint: string) => ({ code: "WP006", message, hint, offset, length: 1 });
+  const limit = (offset: number, message: string, hint: string) => ({
+    code: "WP006",
+    message,
+    hint,
+    offset,
+    length: 1,
+  });
   if (source.length > MAX_YAML_BYTES || new TextEncoder().encode(source).length > MAX_YAML_BYTES) {
     return limit(0, `The file is larger than ${MAX_YAML_BYTES / 1024} KB.`, "Split it: one playbook, one file.");
   }
@@ -228,10 +275,21 @@ function overLimit(source: string): (Problem & Span) | undefined {
   let items = 0;
   let depth = 0;
   let indicators = 0;
+  let references = 0;
   for (const token of new Lexer().lex(source)) {
     // Two of the lexer's marks (start of document, of a scalar) are no characters of the file.
     if (token === "\u0002" || token === "\u001f") continue;
     if (token === ":") keys += 1;
+    if (/^[&*]./.test(token)) references += 1;
+    if (references > MAX_REFERENCES) {
+      return {
+        code: "WP002",
+        message: "Anchors and aliases are not allowed.",
+        hint: "Write the values out.",
+        offset,
+        length: token.length,
+      };
+    }
     if (token === "-" || token === ",") items += 1;
     if (token === "{" || token === "[") depth += 1;
     if (token === "}" || token === "]") depth -= 1;
@@ -239,7 +297,8 @@ function overLimit(source: string): (Problem & Span) | undefined {
     if (keys > MAX_YAML_KEYS) {
       return limit(offset, `The file has more than ${MAX_YAML_KEYS} keys.`, "Split it: one playbook, one file.");
     }
-    if (items > MAX_YAML_ITEMS) return limit(offset, `The file has more than ${MAX_YAML_ITEMS} list items.`, "Shorten it.");
+    if (items > MAX_YAML_ITEMS)
+      return limit(offset, `The file has more than ${MAX_YAML_ITEMS} list items.`, "Shorten it.");
     if (depth > MAX_FLOW_DEPTH || indicators > MAX_INDICATORS_PER_LINE) {
       return limit(offset, "The file is nested too deeply.", `At most ${MAX_FLOW_DEPTH} brackets deep.`);
     }
@@ -253,11 +312,19 @@ interface Span {
   readonly length: number;
 }
 
-function syntaxDiagnostic(error: { code: string; message: string; pos: [number, number] }, source: string, place: Place): Diagnostic {
+function syntaxDiagnostic(
+  error: { code: string; message: string; pos: [number, number] },
+  source: string,
+  place: Place,
+): Diagnostic {
   const [start, end] = error.pos;
   const length = Math.max(1, end - start);
   if (error.code === "TAB_AS_INDENT" || source[start] === "\t") {
-    return place(start, length, { code: "WP004", message: "A tab can't indent.", hint: "Indent with spaces, two for each level." });
+    return place(start, length, {
+      code: "WP004",
+      message: "A tab can't indent.",
+      hint: "Indent with spaces, two for each level.",
+    });
   }
   if (error.code === "MULTIPLE_DOCS") {
     return place(start, length, { code: "WP005", message: "The file holds more than one YAML document." });
@@ -266,7 +333,11 @@ function syntaxDiagnostic(error: { code: string; message: string; pos: [number, 
     return place(start, length, { code: "WP007", message: "Tags are not allowed.", hint: "Write a plain value." });
   }
   const message = error.message.split(/ at line \d+/, 1)[0] ?? error.message;
-  return place(start, length, { code: "WP001", message: `This is not YAML: ${message.replace(/[:.]$/, "")}.`, hint: hintOf(error.code) });
+  return place(start, length, {
+    code: "WP001",
+    message: `This is not YAML: ${message.replace(/[:.]$/, "")}.`,
+    hint: hintOf(error.code),
+  });
 }
 
 function hintOf(code: string): string {
@@ -279,7 +350,7 @@ function hintOf(code: string): string {
     case "MULTILINE_IMPLICIT_KEY":
       return 'A text with ": " in it must stand in quotation marks.';
     default:
-      return "A text that begins with a special character, or has \": \" or \" #\" in it, must stand in quotation marks.";
+      return 'A text that begins with a special character, or has brackets, ": " or " #" in it, must stand in quotation marks.';
   }
 }
 

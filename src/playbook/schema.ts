@@ -6,7 +6,7 @@ import * as z from "zod";
 import type { PersonRule } from "../engine/plan.js";
 import { type Duration, parseDuration } from "../values/duration.js";
 import { parseTimeRule } from "../values/time-rule.js";
-import { byForm, MISSING, parsedText, refuse } from "./check-form.js";
+import { byForm, isNothing, parsedText, refuse } from "./check-form.js";
 
 // ── words ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -42,7 +42,10 @@ function durationThat(isFine: (duration: Duration) => boolean, wants: string) {
     const duration = typeof value === "string" ? parseDuration(value) : undefined;
     if (duration === undefined) {
       const shown = typeof value === "object" ? "This" : JSON.stringify(value);
-      refuse(context, value === undefined ? MISSING : { code: "WP106", message: `${shown} is not a duration.`, hint: DURATION_HINT });
+      refuse(
+        context,
+        isNothing(value) ?? { code: "WP106", message: `${shown} is not a duration.`, hint: DURATION_HINT },
+      );
       return z.NEVER;
     }
     if (!isFine(duration)) refuse(context, { code: "WP504", message: `${value} can't stand here.`, hint: wants });
@@ -70,7 +73,9 @@ export const sendRule = parsedText(
 
 /** `csm`, `manager`, `role:NAME`, `pool:NAME`, and where allowed `#channel`; whether the names exist is a rule's question. */
 export function person(...kinds: PersonRule["kind"][]) {
-  const forms = kinds.map((kind) => ({ csm: "csm", manager: "manager", role: "role:NAME", pool: "pool:NAME", channel: '"#channel"' })[kind]);
+  const forms = kinds.map(
+    (kind) => ({ csm: "csm", manager: "manager", role: "role:NAME", pool: "pool:NAME", channel: '"#channel"' })[kind],
+  );
   return parsedText(
     "WP204",
     (text) => {
@@ -102,19 +107,35 @@ const eventMatch = z.strictObject({ event: eventName, where: expressionText.opti
 
 const HEALTH = ["red", "yellow", "green", "unknown"] as const;
 
-const cron = parsedText("WP106", (text) => (isCron(text) ? text : undefined), "a cron rule", 'Write five fields, such as "0 9 1 */3 *": minute, hour, day, month, weekday.');
+const cron = parsedText(
+  "WP106",
+  (text) => (isCron(text) ? text : undefined),
+  "a cron rule",
+  'Write five fields, such as "0 9 1 */3 *": minute, hour, day, month, weekday.',
+);
 
 /** Five fields of numbers, ranges, lists and steps within their bounds. */
 export function isCron(text: string): boolean {
-  const bounds = [[0, 59], [0, 23], [1, 31], [1, 12], [0, 7]] as const;
+  const bounds = [
+    [0, 59],
+    [0, 23],
+    [1, 31],
+    [1, 12],
+    [0, 7],
+  ] as const;
   const fields = text.trim().split(/ +/);
-  return fields.length === 5 && fields.every((field, index) => field.split(",").every((part) => isCronPart(part, bounds[index] ?? [0, 0])));
+  return (
+    fields.length === 5 &&
+    fields.every((field, index) => field.split(",").every((part) => isCronPart(part, bounds[index] ?? [0, 0])))
+  );
 }
 
 function isCronPart(part: string, [low, high]: readonly [number, number]): boolean {
   const match = /^(?:\*|(\d{1,2})(?:-(\d{1,2}))?)(?:\/(\d{1,2}))?$/.exec(part);
   if (!match) return false;
-  const [from, to, step] = [match[1], match[2], match[3]].map((text) => (text === undefined ? undefined : Number(text)));
+  const [from, to, step] = [match[1], match[2], match[3]].map((text) =>
+    text === undefined ? undefined : Number(text),
+  );
   const isInside = (value: number | undefined) => value === undefined || (value >= low && value <= high);
   return isInside(from) && isInside(to) && (to === undefined || (from ?? low) <= to) && step !== 0;
 }
@@ -254,7 +275,10 @@ export const STEPS = {
       text: text.optional(),
       for: person("csm", "manager", "role", "pool"),
       due: delay,
-      due_if: z.array(z.strictObject({ if: expressionText, due: delay })).max(10).default([]),
+      due_if: z
+        .array(z.strictObject({ if: expressionText, due: delay }))
+        .max(10)
+        .default([]),
       required: z.boolean().default(false),
       escalate: z
         .array(z.strictObject({ after: delay, to: person("csm", "manager", "role", "pool") }))

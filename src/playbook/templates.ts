@@ -41,12 +41,21 @@ export function templateParts(source: string): TemplateParts | undefined {
 export function readTemplate(path: string, source: string): TemplateFile {
   const [, name = "", locale = ""] = /([^/]+)\.([^./]+)\.md$/.exec(path) ?? [];
   const diagnostics: Diagnostic[] = [];
-  const report = (offset: number, length: number, problem: Problem) => void diagnostics.push(diagnosticAt(path, source, offset, length, problem));
+  const report = (offset: number, length: number, problem: Problem) =>
+    void diagnostics.push(diagnosticAt(path, source, offset, length, problem));
   if (!(LOCALES as readonly string[]).includes(locale)) {
-    report(0, 0, { code: "WP402", message: `"${locale}" is no locale that mail is written in.`, hint: `Use ${LOCALES.join(", ")}.` });
+    report(0, 0, {
+      code: "WP402",
+      message: `"${locale}" is no locale that mail is written in.`,
+      hint: `Use ${LOCALES.join(", ")}.`,
+    });
   }
   if (source.length > MAX_TEMPLATE_LENGTH) {
-    report(0, 0, { code: "WP108", message: `The template is longer than ${MAX_TEMPLATE_LENGTH} characters.`, hint: "Shorten it." });
+    report(0, 0, {
+      code: "WP108",
+      message: `The template is longer than ${MAX_TEMPLATE_LENGTH} characters.`,
+      hint: "Shorten it.",
+    });
     return { file: path, source, name, locale, hash: sha256Hex(source), uses: [], diagnostics };
   }
   const parts = splitTemplate(source);
@@ -58,17 +67,33 @@ export function readTemplate(path: string, source: string): TemplateFile {
     for (const found of liquid.problems) report(offset + found.offset, found.length, found.problem);
     uses.push(...liquid.uses.map((use) => ({ ...use, offset: use.offset + offset })));
   }
-  return { file: path, source, name, locale, hash: sha256Hex(source), uses, diagnostics: diagnostics.sort(compareDiagnostics) };
+  return {
+    file: path,
+    source,
+    name,
+    locale,
+    hash: sha256Hex(source),
+    uses,
+    diagnostics: diagnostics.sort(compareDiagnostics),
+  };
 }
 
 /** What is wrong with the template's variables where it is used with this scope. */
 export function checkTemplate(template: TemplateFile, scope: TextScope): Diagnostic[] {
   const { file, source, uses } = template;
-  return checkUses(uses, scope).map(({ problem, offset, length }) => diagnosticAt(file, source, offset, length, problem));
+  return checkUses(uses, scope).map(({ problem, offset, length }) =>
+    diagnosticAt(file, source, offset, length, problem),
+  );
 }
 
 /** A diagnostic at a place of a text file. */
-export function diagnosticAt(file: string, source: string, offset: number, length: number, problem: Problem): Diagnostic {
+export function diagnosticAt(
+  file: string,
+  source: string,
+  offset: number,
+  length: number,
+  problem: Problem,
+): Diagnostic {
   const before = source.slice(0, offset);
   const line = before.split("\n").length;
   const column = offset - (before.lastIndexOf("\n") + 1) + 1;
@@ -104,7 +129,12 @@ function splitTemplate(source: string): Split {
   };
   const match = /^---[ \t]*\r?\n([\s\S]*?)^---[ \t]*(?:\r?\n|$)/m.exec(source);
   if (!match || match.index !== 0) {
-    refuse(0, 3, "The template has no front matter.", "Begin the file with a line ---, then subject: …, then a line ---.");
+    refuse(
+      0,
+      3,
+      "The template has no front matter.",
+      "Begin the file with a line ---, then subject: …, then a line ---.",
+    );
     return { values, body: 0, problems };
   }
   const inner = match[1] ?? "";
@@ -114,7 +144,8 @@ function splitTemplate(source: string): Split {
     offset += line.length + 1;
   }
   if (!values.has("subject") && problems.length === 0) refuse(0, 3, '"subject" is missing.', "Add a line subject: ….");
-  if (source.slice(match[0].length).trim() === "") refuse(0, 3, "The mail has no text.", "Write it below the second line ---.");
+  if (source.slice(match[0].length).trim() === "")
+    refuse(0, 3, "The mail has no text.", "Write it below the second line ---.");
   return { values, body: match[0].length, problems };
 
   function readLine(line: string, start: number): void {
@@ -122,7 +153,12 @@ function splitTemplate(source: string): Split {
     const pair = /^([A-Za-z_]+):[ \t]*(.*?)[ \t]*$/.exec(line);
     const key = pair?.[1] ?? "";
     if (!pair || !KEYS.includes(key)) {
-      refuse(start, line.length, `Front matter has no "${key || line.trim()}".`, "Known are: subject, preheader; each on one line.");
+      refuse(
+        start,
+        line.length,
+        `Front matter has no "${key || line.trim()}".`,
+        "Known are: subject, preheader; each on one line.",
+      );
       return;
     }
     if (values.has(key)) refuse(start, key.length, `"${key}" stands here twice.`, "Keep one of the two.");
@@ -130,7 +166,8 @@ function splitTemplate(source: string): Split {
     const isQuoted = raw.length > 1 && (raw[0] === '"' || raw[0] === "'") && raw.endsWith(raw[0]);
     const text = isQuoted ? raw.slice(1, -1) : raw;
     if (text.trim() === "") refuse(start, line.length, `"${key}" is empty.`, "Write what people read first.");
-    if (text.length > MAX_SUBJECT_LENGTH) refuse(start, line.length, `"${key}" is longer than ${MAX_SUBJECT_LENGTH} characters.`, "Shorten it.");
+    if (text.length > MAX_SUBJECT_LENGTH)
+      refuse(start, line.length, `"${key}" is longer than ${MAX_SUBJECT_LENGTH} characters.`, "Shorten it.");
     values.set(key, { text, offset: start + line.indexOf(raw, key.length + 1) + (isQuoted ? 1 : 0) });
   }
 }

@@ -15,7 +15,11 @@ export function visibleSteps(draft: Draft): VisibleSteps {
       visible.set(step.path, seen);
       for (const body of step.bodies) {
         const isShared = step.kind === "repeat" || step.kind === "around" || body.name === "on_error";
-        const beside = isShared ? step.bodies : step.kind === "parallel" ? step.bodies.filter((other) => other !== body) : [];
+        const beside = isShared
+          ? step.bodies
+          : step.kind === "parallel"
+            ? step.bodies.filter((other) => other !== body)
+            : [];
         const own = step.id === undefined ? [] : [step.id];
         walk(body.steps, new Set([...seen, ...own, ...beside.flatMap((other) => idsIn(other.steps))]));
       }

@@ -29,7 +29,12 @@ export interface CompiledWorkspace {
   /** By name. */
   readonly plans: readonly Plan[];
   /** Those that the plans use, each source once. */
-  readonly templates: readonly { readonly hash: string; readonly name: string; readonly locale: string; readonly source: string }[];
+  readonly templates: readonly {
+    readonly hash: string;
+    readonly name: string;
+    readonly locale: string;
+    readonly source: string;
+  }[];
   readonly model: Model | undefined;
   readonly health: HealthModel | undefined;
   readonly segments: Segments | undefined;
@@ -81,8 +86,11 @@ export function compileWorkspace(files: WorkspaceFiles): CompiledWorkspace {
     const found: Diagnostic[] = [];
     const context = contextFor(world, folder, draft, found);
     for (const rule of RULES) rule(context);
-    diagnostics.push(...found);
-    const isFaulty = [...diagnostics].some(({ file, severity }) => severity === "error" && file.startsWith(`${folder}/`));
+    const isFaulty = [...diagnostics, ...found].some(
+      ({ file, severity }) => severity === "error" && file.startsWith(`${folder}/`),
+    );
+    // What a faulty playbook doesn't do (send a template, say), its author may have meant to.
+    diagnostics.push(...(isFaulty ? found.filter(({ severity }) => severity === "error") : found));
     if (isFaulty || !model || !policy || !segments || !calendars) continue;
     const { expressions } = context;
     compiled.push({ plan: compile({ draft, model, policy, segments, templates, expressions }), templates });
@@ -107,11 +115,15 @@ export function isPublishable({ diagnostics }: CompiledWorkspace): boolean {
 
 function templatesOf(folder: string, paths: readonly string[], files: WorkspaceFiles): TemplateFile[] {
   const prefix = `${folder}/templates/`;
-  const own = paths.filter((path) => path.startsWith(prefix) && path.endsWith(".md") && !path.slice(prefix.length).includes("/"));
+  const own = paths.filter(
+    (path) => path.startsWith(prefix) && path.endsWith(".md") && !path.slice(prefix.length).includes("/"),
+  );
   return own.map((path) => readTemplate(path, files[path] as string));
 }
 
-function usedTemplates(compiled: readonly { plan: Plan; templates: readonly TemplateFile[] }[]): CompiledWorkspace["templates"] {
+function usedTemplates(
+  compiled: readonly { plan: Plan; templates: readonly TemplateFile[] }[],
+): CompiledWorkspace["templates"] {
   const byHash = new Map<string, CompiledWorkspace["templates"][number]>();
   for (const { plan, templates } of compiled) {
     for (const { hash, name, locale, source } of templates) {
@@ -124,11 +136,30 @@ function usedTemplates(compiled: readonly { plan: Plan; templates: readonly Temp
 /** YAML files that nothing would ever read: most often a playbook one folder too high. */
 function strayFiles(paths: readonly string[], folders: readonly string[]): Diagnostic[] {
   const known = new Set(["model.yaml", "segments.yaml", "health.yaml", "calendars.yaml", "policy.yaml"]);
-  const stray = paths.filter((path) => /\.ya?ml$/.test(path) && !path.endsWith(".test.yaml") && !known.has(path) && !path.endsWith("/playbook.yaml"));
+  const stray = paths.filter(
+    (path) =>
+      /\.ya?ml$/.test(path) && !path.endsWith(".test.yaml") && !known.has(path) && !path.endsWith("/playbook.yaml"),
+  );
   const excess = folders.slice(MAX_PLAYBOOKS).map((folder) => `${folder}/playbook.yaml`);
   return [
-    ...stray.map((file) => whole(file, "warning", "WP606", "Nothing reads this file.", "A playbook is NAME/playbook.yaml, its tests NAME/….test.yaml.")),
-    ...excess.map((file) => whole(file, "error", "WP108", `There are more than ${MAX_PLAYBOOKS} playbooks.`, "Remove those that are no longer used.")),
+    ...stray.map((file) =>
+      whole(
+        file,
+        "warning",
+        "WP606",
+        "Nothing reads this file.",
+        "A playbook is NAME/playbook.yaml, its tests NAME/….test.yaml.",
+      ),
+    ),
+    ...excess.map((file) =>
+      whole(
+        file,
+        "error",
+        "WP108",
+        `There are more than ${MAX_PLAYBOOKS} playbooks.`,
+        "Remove those that are no longer used.",
+      ),
+    ),
   ];
 }
 
@@ -142,10 +173,23 @@ function namesOfPlaybooks(files: WorkspaceFiles, model: Model | undefined, names
     const near = nearest(frozenWhile, names);
     const message = `${metric}: there is no playbook "${frozenWhile}".`;
     const hint = near ? `Did you mean "${near}"?` : "Remove frozen_while, or add the playbook.";
-    return [{ ...whole("model.yaml", "warning", "WP206", message, hint), line: Math.max(1, line), column: Math.max(1, column), endColumn: column + frozenWhile.length }];
+    return [
+      {
+        ...whole("model.yaml", "warning", "WP206", message, hint),
+        line: Math.max(1, line),
+        column: Math.max(1, column),
+        endColumn: column + frozenWhile.length,
+      },
+    ];
   });
 }
 
-function whole(file: string, severity: Diagnostic["severity"], code: string, message: string, hint: string): Diagnostic {
+function whole(
+  file: string,
+  severity: Diagnostic["severity"],
+  code: string,
+  message: string,
+  hint: string,
+): Diagnostic {
   return { code, severity, file, line: 1, column: 1, message, hint };
 }

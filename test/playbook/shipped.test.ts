@@ -34,7 +34,8 @@ describe("the shipped playbooks", () => {
       "renewal",
     ]);
     for (const plan of workspace.plans) {
-      for (const locales of Object.values(plan.templates)) expect(Object.keys(locales).sort()).toEqual(["en", "pl", "ru"]);
+      for (const locales of Object.values(plan.templates))
+        expect(Object.keys(locales).sort()).toEqual(["en", "pl", "ru"]);
     }
   });
 

@@ -6,6 +6,12 @@ export const categories: Rule = ({ draft, policy, known }) => {
   if (!policy) return;
   for (const step of allSteps(draft)) {
     if (step.kind !== "email" || !step.form) continue;
-    known([...step.at, "email", "category"], "WP205", "category", step.form.email.category, Object.keys(policy.categories));
+    known(
+      [...step.at, "email", "category"],
+      "WP205",
+      "category",
+      step.form.email.category,
+      Object.keys(policy.categories),
+    );
   }
 };

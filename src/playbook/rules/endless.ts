@@ -6,14 +6,22 @@ export const endless: Rule = ({ draft, folder, playbooks, report }) => {
   for (const step of allSteps(draft)) {
     if (step.kind !== "repeat" || !step.form || step.form.repeat.times !== undefined) continue;
     const hint = "Add times: 12, the most that makes sense.";
-    report([...step.at, "repeat"], { code: "WP502", message: "This repetition could go on for ever.", hint }, { at: "key" });
+    report(
+      [...step.at, "repeat"],
+      { code: "WP502", message: "This repetition could go on for ever.", hint },
+      { at: "key" },
+    );
   }
   for (const { step, playbook } of certainPlays(draft)) {
     const detour = wayBack(playbook, folder, playbooks, new Set());
     if (!detour) continue;
     const way = [folder, ...detour].join(" → ");
     const hint = "Give one of these steps an `if`.";
-    report([...step.at, "play", "playbook"], { code: "WP502", message: `Every run would start another run: ${way}.`, hint });
+    report([...step.at, "play", "playbook"], {
+      code: "WP502",
+      message: `Every run would start another run: ${way}.`,
+      hint,
+    });
   }
 };
 
@@ -35,7 +43,12 @@ function certainPlays(draft: Draft): { step: DraftStep; playbook: string }[] {
 }
 
 /** The playbooks from one to the other along certain plays, both included, or undefined. */
-function wayBack(from: string, to: string, playbooks: ReadonlyMap<string, Draft>, seen: Set<string>): string[] | undefined {
+function wayBack(
+  from: string,
+  to: string,
+  playbooks: ReadonlyMap<string, Draft>,
+  seen: Set<string>,
+): string[] | undefined {
   if (from === to) return [to];
   const draft = playbooks.get(from);
   if (!draft || seen.has(from)) return undefined;

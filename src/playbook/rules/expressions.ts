@@ -21,7 +21,7 @@ export const expressions: Rule = (context) => {
 /** What the environment needs to know of the playbook. */
 export function subjectOf(draft: Draft): Parameters<typeof playbookEnvironment>[1] {
   const steps = [...allSteps(draft)].flatMap(({ id, kind }) => (id === undefined ? [] : [{ id, kind }]));
-  return { subject: draft.head.subject ?? "account", inputs: draft.head.inputs ?? {}, steps };
+  return { subject: draft.head.subject ?? "account", inputs: draft.head.inputs ?? {}, steps, lostIds: draft.lostIds };
 }
 
 function check(site: ExpressionSite, environment: Environment, context: RuleContext): void {
@@ -31,25 +31,38 @@ function check(site: ExpressionSite, environment: Environment, context: RuleCont
     context.report(site.at, { ...problem, ...(hint === undefined ? {} : { hint }) }, { offset, length });
   }
   if (!expression) return;
-  const early = references(expression).filter((path) => isTooEarly(path, site.visible));
+  const early = references(expression).filter((path) => isTooEarly(path, site.visible, context.draft.lostIds));
   for (const path of early) context.report(site.at, tooEarly(path), placeOf(site.text, path));
   if (early.length === 0) context.expressions.set(placeKey(site.at), expression);
 }
 
 /** Whether the path reads a step that can't have run by then. */
-export function isTooEarly(path: string, visible: ReadonlySet<string> | undefined): boolean {
+export function isTooEarly(
+  path: string,
+  visible: ReadonlySet<string> | undefined,
+  lostIds: readonly string[],
+): boolean {
   const [group, id = ""] = path.split(".");
-  return group === "steps" && visible !== undefined && !visible.has(id);
+  return group === "steps" && visible !== undefined && !visible.has(id) && !lostIds.includes(id);
 }
 
 export function tooEarly(path: string): { code: string; message: string; hint: string } {
   const id = path.split(".")[1];
   const hint = "Ask after a step that stands before this one, or beside it in a parallel branch.";
-  return { code: "WP307", message: `The step "${id}" can't have run before this one, so ${path} is never there.`, hint };
+  return {
+    code: "WP307",
+    message: `The step "${id}" can't have run before this one, so ${path} is never there.`,
+    hint,
+  };
 }
 
 /** Names that exist, only not here. */
-function unknownHere(site: ExpressionSite, word: string, environment: Environment, { draft }: RuleContext): string | undefined {
+function unknownHere(
+  site: ExpressionSite,
+  word: string,
+  environment: Environment,
+  { draft }: RuleContext,
+): string | undefined {
   if (Object.hasOwn(environment.facts, word)) return undefined;
   const group = word.split(".")[0];
   if (group === "contact" && draft.head.subject === "account") {

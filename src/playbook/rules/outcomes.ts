@@ -5,7 +5,9 @@ import { allSteps } from "../read-playbook.js";
 export const outcomes: Rule = ({ draft, model, known }) => {
   if (!model) return;
   const names = Object.keys(model.outcomes);
-  draft.head.exit?.forEach(({ outcome }, index) => void known(["exit", index, "outcome"], "WP212", "outcome", outcome, names));
+  draft.head.exit?.forEach(
+    ({ outcome }, index) => void known(["exit", index, "outcome"], "WP212", "outcome", outcome, names),
+  );
   if (draft.head.goal) known(["goal", "outcome"], "WP212", "outcome", draft.head.goal.outcome, names);
   for (const step of allSteps(draft)) {
     if (step.kind === "end" && step.form) known([...step.at, "end"], "WP212", "outcome", step.form.end, names);

@@ -16,9 +16,14 @@ export const people: Rule = ({ draft, model, known, report }) => {
       const { to, each, from } = step.form.email;
       if (to === "contact" && draft.head.subject === "account") {
         const hint = `Write the role of a contact: ${model.roles.contact.join(", ")}.`;
-        report([...at, "email", "to"], { code: "WP203", message: '"contact" is the subject, and the subject of this playbook is an account.', hint });
+        report([...at, "email", "to"], {
+          code: "WP203",
+          message: '"contact" is the subject, and the subject of this playbook is an account.',
+          hint,
+        });
       }
-      if (to !== undefined && to !== "contact") known([...at, "email", "to"], "WP203", "contact role", to, model.roles.contact);
+      if (to !== undefined && to !== "contact")
+        known([...at, "email", "to"], "WP203", "contact role", to, model.roles.contact);
       if (each !== undefined) known([...at, "email", "each"], "WP203", "contact role", each, model.roles.contact);
       person(from, [...at, "email", "from"]);
     }

@@ -26,9 +26,15 @@ export const playbooks: Rule = ({ draft, folder, names, playbooks: others, known
       if (Object.hasOwn(inputs, input)) continue;
       const known = Object.keys(inputs);
       const hint = known.length === 0 ? "It has no inputs." : `Its inputs are: ${known.join(", ")}.`;
-      report([...at, "with", input], { code: "WP214", message: `${playbook} has no input "${input}".`, hint }, { at: "key" });
+      report(
+        [...at, "with", input],
+        { code: "WP214", message: `${playbook} has no input "${input}".`, hint },
+        { at: "key" },
+      );
     }
-    const missing = Object.entries(inputs).filter(([input, { default: value }]) => value === undefined && !Object.hasOwn(given, input));
+    const missing = Object.entries(inputs).filter(
+      ([input, { default: value }]) => value === undefined && !Object.hasOwn(given, input),
+    );
     for (const [input] of missing) {
       const message = `${playbook} needs the input "${input}", which has no default.`;
       report([...at, "with"], { code: "WP214", message, hint: `Add with: { ${input}: … }.` }, { at: "key" });

@@ -9,7 +9,13 @@ export const segments: Rule = ({ draft, segments: names, known, report }) => {
     if (!text.startsWith("segment.")) {
       report(at, { code: "WP208", message: `"${text}" is no segment.`, hint: `Write ${trigger.kind}: segment.NAME.` });
     } else if (names) {
-      known(at, "WP208", "segment", text, names.map((name) => `segment.${name}`));
+      known(
+        at,
+        "WP208",
+        "segment",
+        text,
+        names.map((name) => `segment.${name}`),
+      );
     }
     if (draft.head.subject === "contact") {
       const message = "A segment holds accounts, and the subject of this playbook is a contact.";

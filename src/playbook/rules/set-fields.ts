@@ -4,7 +4,11 @@ import { allSteps } from "../read-playbook.js";
 /** `set` names a field that is declared and may be changed (WP211). */
 export const setFields: Rule = ({ draft, model, known, report }) => {
   if (!model) return;
-  const groups = { account: model.account, contact: draft.head.subject === "account" ? {} : model.contact, contract: model.contract };
+  const groups = {
+    account: model.account,
+    contact: draft.head.subject === "account" ? {} : model.contact,
+    contract: model.contract,
+  };
   const fields = Object.entries(groups).flatMap(([group, all]) =>
     Object.entries(all).map(([name, field]) => [`${group}.${name}`, field] as const),
   );
@@ -12,15 +16,35 @@ export const setFields: Rule = ({ draft, model, known, report }) => {
     if (step.kind !== "set" || !step.form) continue;
     const { field } = step.form.set;
     const at = [...step.at, "set", "field"];
-    if (!known(at, "WP211", "field", field, fields.map(([path]) => path))) continue;
+    if (
+      !known(
+        at,
+        "WP211",
+        "field",
+        field,
+        fields.map(([path]) => path),
+      )
+    )
+      continue;
     const isDerived = fields.some(([path, { derived }]) => path === field && derived !== undefined);
     if (isDerived) {
       report(at, { code: "WP211", message: `${field} is derived from other fields.`, hint: "Set those instead." });
     } else if (FIXED.has(field)) {
-      report(at, { code: "WP211", message: `${field} says who it is, and can't be set.`, hint: "Set a field of your own." });
+      report(at, {
+        code: "WP211",
+        message: `${field} says who it is, and can't be set.`,
+        hint: "Set a field of your own.",
+      });
     }
   }
 };
 
 /** What other rows and systems go by. */
-const FIXED = new Set(["account.id", "contact.id", "contract.id", "account.is_test", "contact.email", "account.csm_name"]);
+const FIXED = new Set([
+  "account.id",
+  "contact.id",
+  "contract.id",
+  "account.is_test",
+  "contact.email",
+  "account.csm_name",
+]);

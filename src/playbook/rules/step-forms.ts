@@ -5,7 +5,10 @@ import { allSteps, conditionsIn, type DraftStep } from "../read-playbook.js";
 export const stepForms: Rule = (context) => {
   const { draft, report } = context;
   const { exit, goal } = draft.head;
-  for (const [form, at] of [...(exit ?? []).map((each, index) => [each, ["exit", index]] as const), [goal, ["goal"]] as const]) {
+  for (const [form, at] of [
+    ...(exit ?? []).map((each, index) => [each, ["exit", index]] as const),
+    [goal, ["goal"]] as const,
+  ]) {
     if (!form || (form.if === undefined) !== (form.when === undefined)) continue;
     const message = form.if === undefined ? 'It needs an "if" or a "when".' : 'It can\'t have both "if" and "when".';
     report(at, { code: "WP109", message, hint: "Write if: CONDITION, or when: { event: NAME, where: CONDITION }." });
@@ -20,7 +23,8 @@ function ofStep(step: DraftStep, { report }: RuleContext): void {
       const form = step.form?.email;
       if (!form || (form.to === undefined) !== (form.each === undefined)) return;
       const message = form.to === undefined ? '"to" is missing.' : '"to" and "each" exclude each other.';
-      const hint = "Write to: ROLE for the primary contact of a role, to: contact for the subject, or each: ROLE for everyone.";
+      const hint =
+        "Write to: ROLE for the primary contact of a role, to: contact for the subject, or each: ROLE for everyone.";
       report([...at, "email"], { code: "WP109", message, hint }, { at: "key" });
       return;
     }
@@ -29,10 +33,18 @@ function ofStep(step: DraftStep, { report }: RuleContext): void {
       if (!form) return;
       if (form.ask === "outcome" && form.outcomes.length < 2) {
         const hint = "Add outcomes: [done_well, not_needed], two at least.";
-        report([...at, "task", "ask"], { code: "WP109", message: "Asking for an outcome needs outcomes to choose from.", hint });
+        report([...at, "task", "ask"], {
+          code: "WP109",
+          message: "Asking for an outcome needs outcomes to choose from.",
+          hint,
+        });
       }
       if (form.ask !== "outcome" && form.outcomes.length > 0) {
-        report([...at, "task", "outcomes"], { code: "WP109", message: "Outcomes that nobody is asked for.", hint: "Add ask: outcome." }, { at: "key" });
+        report(
+          [...at, "task", "outcomes"],
+          { code: "WP109", message: "Outcomes that nobody is asked for.", hint: "Add ask: outcome." },
+          { at: "key" },
+        );
       }
       return;
     }
@@ -45,15 +57,24 @@ function ofStep(step: DraftStep, { report }: RuleContext): void {
     }
     case "wait_for":
       for (const { at: place, form } of step.condition ? conditionsIn(step.condition) : []) {
-        const given = (["event", "if", "task", "reply", "any", "all"] as const).filter((key) => form[key] !== undefined);
+        const given = (["event", "if", "task", "reply", "any", "all"] as const).filter(
+          (key) => form[key] !== undefined,
+        );
         if (given.length !== 1) {
-          const message = given.length === 0 ? "It doesn't say what to wait for." : `It waits for one thing, not for ${given.join(" and ")}.`;
+          const message =
+            given.length === 0
+              ? "It doesn't say what to wait for."
+              : `It waits for one thing, not for ${given.join(" and ")}.`;
           const hint = "Give it one of: event, if, task, reply, any, all. Several go into any: [ … ] or all: [ … ].";
           report(place, { code: "WP109", message, hint }, { at: "key" });
         }
         for (const key of ["where", "since"] as const) {
           if (form[key] === undefined || form.event !== undefined) continue;
-          report([...place, key], { code: "WP109", message: `"${key}" belongs to an event.`, hint: "Add event: NAME, or remove it." }, { at: "key" });
+          report(
+            [...place, key],
+            { code: "WP109", message: `"${key}" belongs to an event.`, hint: "Add event: NAME, or remove it." },
+            { at: "key" },
+          );
         }
       }
       return;
@@ -65,14 +86,24 @@ function ofStep(step: DraftStep, { report }: RuleContext): void {
         const isBranch = branch.else === undefined && branch.if !== undefined && branch.steps !== undefined;
         if (isLast ? isElse : isBranch) return;
         const message = isLast ? 'The last branch must be "else".' : 'A branch is an "if" and its "steps".';
-        const hint = isLast ? "Add - else: [ … ]; with nothing to do, else: []." : "Write - if: CONDITION, below it steps: [ … ]; `else` comes last, alone.";
+        const hint = isLast
+          ? "Add - else: [ … ]; with nothing to do, else: []."
+          : "Write - if: CONDITION, below it steps: [ … ]; `else` comes last, alone.";
         report([...at, "choose", index], { code: "WP109", message, hint });
       });
       return;
     }
     case "parallel":
       if (step.form && Object.keys(step.form.parallel).length < 2) {
-        report([...at, "parallel"], { code: "WP109", message: "Parallel needs two branches at least.", hint: "Put the steps of a single one into the list itself." }, { at: "key" });
+        report(
+          [...at, "parallel"],
+          {
+            code: "WP109",
+            message: "Parallel needs two branches at least.",
+            hint: "Put the steps of a single one into the list itself.",
+          },
+          { at: "key" },
+        );
       }
       return;
     default:

@@ -2,6 +2,7 @@ import { LOCALES } from "../../engine/policy.js";
 import { placeKey, type Rule } from "../context.js";
 import { mailScope, playbookEnvironment } from "../environment.js";
 import { guardedFacts } from "../guarded-facts.js";
+import type { VariableUse } from "../liquid.js";
 import { suggestion } from "../nearest.js";
 import { allSteps, type DraftStepOf } from "../read-playbook.js";
 import { checkTemplate, diagnosticAt, type TemplateFile } from "../templates.js";
@@ -23,7 +24,9 @@ export const templates: Rule = (context) => {
       continue;
     }
     if (!used.has(template)) {
-      const missing = LOCALES.filter((locale) => !files.some((file) => file.name === template && file.locale === locale));
+      const missing = LOCALES.filter(
+        (locale) => !files.some((file) => file.name === template && file.locale === locale),
+      );
       for (const locale of missing) {
         const hint = `Write templates/${template}.${locale}.md.`;
         report(at, { code: "WP402", message: `The template "${template}" is missing in ${locale}.`, hint });
@@ -36,7 +39,12 @@ export const templates: Rule = (context) => {
     const steps = used.get(file.name);
     if (steps) checkUse(file, steps, context);
     else {
-      const problem = { code: "WP411", severity: "warning" as const, message: `No step sends the template "${file.name}".`, hint: "Remove the file, or name it in an `email` step." };
+      const problem = {
+        code: "WP411",
+        severity: "warning" as const,
+        message: `No step sends the template "${file.name}".`,
+        hint: "Remove the file, or name it in an `email` step.",
+      };
       context.add(diagnosticAt(file.file, file.source, 0, 3, problem));
     }
   }
@@ -51,9 +59,14 @@ function checkUse(file: TemplateFile, steps: readonly DraftStepOf<"email">[], co
   const guarded = guardedFacts(draft, (at) => context.expressions.get(placeKey(at)));
   const told = new Set<string>();
   for (const step of steps) {
-    const found = checkTemplate(file, mailScope(environment, model, guarded.get(step.path)));
-    const early = file.uses.filter(({ path }) => isTooEarly(path, visible.get(step.path)));
-    found.push(...early.map(({ path, offset, length }) => diagnosticAt(file.file, file.source, offset, length, tooEarly(path))));
+    const scope = mailScope(environment, model, guarded.get(step.path));
+    const isEarly = ({ path }: VariableUse) =>
+      Object.hasOwn(scope.facts, path) && isTooEarly(path, visible.get(step.path), draft.lostIds);
+    const early = file.uses.filter(isEarly);
+    const found = checkTemplate({ ...file, uses: file.uses.filter((use) => !isEarly(use)) }, scope);
+    found.push(
+      ...early.map(({ path, offset, length }) => diagnosticAt(file.file, file.source, offset, length, tooEarly(path))),
+    );
     for (const diagnostic of found) {
       const key = JSON.stringify(diagnostic);
       if (!told.has(key)) context.add(diagnostic);

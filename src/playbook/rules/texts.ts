@@ -1,7 +1,7 @@
 import { placeKey, type Rule } from "../context.js";
 import { playbookEnvironment, textScope } from "../environment.js";
 import { guardedFacts } from "../guarded-facts.js";
-import { checkUses, readLiquid } from "../liquid.js";
+import { checkUses, readLiquid, type VariableUse } from "../liquid.js";
 import { allSteps, type DraftStep } from "../read-playbook.js";
 import type { YamlPath } from "../read-yaml.js";
 import { visibleSteps } from "../visible-steps.js";
@@ -19,9 +19,17 @@ export const texts: Rule = (context) => {
     for (const [inside, text] of textsOf(step)) {
       const at = [...step.at, ...inside];
       const { uses, problems } = readLiquid(text);
-      const early = uses.filter(({ path }) => isTooEarly(path, visible.get(step.path)));
-      for (const { problem, offset, length } of [...problems, ...checkUses(uses, scope)]) report(at, problem, { offset, length });
-      for (const { path, offset, length } of early) report(at, tooEarly(path), { offset, length });
+      const isEarly = ({ path }: VariableUse) =>
+        Object.hasOwn(scope.facts, path) && isTooEarly(path, visible.get(step.path), draft.lostIds);
+      const found = [
+        ...problems,
+        ...checkUses(
+          uses.filter((use) => !isEarly(use)),
+          scope,
+        ),
+      ];
+      for (const { problem, offset, length } of found) report(at, problem, { offset, length });
+      for (const { path, offset, length } of uses.filter(isEarly)) report(at, tooEarly(path), { offset, length });
     }
   }
 };
@@ -29,9 +37,9 @@ export const texts: Rule = (context) => {
 function textsOf(step: DraftStep): [YamlPath, string][] {
   const found: [YamlPath, string | undefined][] = [];
   if (step.kind === "slack") found.push([["slack", "text"], step.form?.slack.text]);
-  if (step.kind === "task") found.push([["task", "title"], step.form?.task.title], [["task", "text"], step.form?.task.text]);
+  if (step.kind === "task")
+    found.push([["task", "title"], step.form?.task.title], [["task", "text"], step.form?.task.text]);
   if (step.kind === "risk") found.push([["risk", "text"], step.form?.risk.text]);
   if (step.kind === "opportunity") found.push([["opportunity", "text"], step.form?.opportunity.text]);
   return found.flatMap(([at, text]) => (text === undefined ? [] : [[at, text] as [YamlPath, string]]));
 }
-

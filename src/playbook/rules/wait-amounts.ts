@@ -17,11 +17,19 @@ export const waitAmounts: Rule = ({ draft, report }) => {
     const rule = parseTimeRule(wait.until);
     if (!rule) continue;
     if (rule.kind === "after" || rule.kind === "now") {
-      report([...at, "until"], { code: "WP106", message: `"${wait.until}" is no point in time.`, hint: `Write wait: ${wait.until}.` });
+      report([...at, "until"], {
+        code: "WP106",
+        message: `"${wait.until}" is no point in time.`,
+        hint: `Write wait: ${wait.until}.`,
+      });
     }
     for (const key of ["offset", "on_missing", "on_past"] as const) {
       if (wait[key] === undefined) continue;
-      report([...at, key], { code: "WP109", message: `"${key}" belongs to a date.`, hint: "Remove it, or write until: FACT." }, { at: "key" });
+      report(
+        [...at, key],
+        { code: "WP109", message: `"${key}" belongs to a date.`, hint: "Remove it, or write until: FACT." },
+        { at: "key" },
+      );
     }
   }
 };
