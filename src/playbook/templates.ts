@@ -44,11 +44,9 @@ export function readTemplate(path: string, source: string): TemplateFile {
   const report = (offset: number, length: number, problem: Problem) =>
     void diagnostics.push(diagnosticAt(path, source, offset, length, problem));
   if (!(LOCALES as readonly string[]).includes(locale)) {
-    report(0, 0, {
-      code: "WP402",
-      message: `"${locale}" is no locale that mail is written in.`,
-      hint: `Use ${LOCALES.join(", ")}.`,
-    });
+    const message =
+      locale === "" ? "The file isn't named NAME.LOCALE.md." : `"${locale}" is no locale that mail is written in.`;
+    report(0, 0, { code: "WP402", message, hint: `Locales are ${LOCALES.join(", ")}.` });
   }
   if (source.length > MAX_TEMPLATE_LENGTH) {
     report(0, 0, {

@@ -1,20 +1,9 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { join, relative } from "node:path";
 import { describe, expect, it } from "vitest";
 import { formatDiagnostic } from "../../src/playbook/diagnostic.js";
 import { compileWorkspace } from "../../src/playbook/workspace.js";
+import { readFolder } from "./fixture.js";
 
 const ROOT = new URL("../../playbooks", import.meta.url).pathname;
-
-function readFolder(folder: string): Record<string, string> {
-  const files: Record<string, string> = {};
-  for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {
-    if (!entry.isFile()) continue;
-    const path = join(entry.parentPath, entry.name);
-    files[relative(folder, path)] = readFileSync(path, "utf8");
-  }
-  return files;
-}
 
 describe("the shipped playbooks", () => {
   const files = readFolder(ROOT);

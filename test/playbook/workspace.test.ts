@@ -13,7 +13,7 @@ describe("a workspace", () => {
     const workspace = compileWorkspace(FIXTURE);
     expect(workspace.diagnostics).toEqual([]);
     expect(isPublishable(workspace)).toBe(true);
-    expect(workspace.plans.map(({ playbook }) => playbook)).toEqual(["other", "sample"]);
+    expect(workspace.plans.map(({ playbook }) => playbook)).toEqual(["other", "person", "sample"]);
     expect(workspace.templates.map(({ name, locale }) => `${name}.${locale}`).sort()).toEqual([
       "welcome.en",
       "welcome.pl",
@@ -81,7 +81,7 @@ describe("a workspace", () => {
 
   it("keeps the other plans when one playbook has a fault", () => {
     const { plans } = compileWorkspace(fixtureWith({ "sample/playbook.yaml": playbookWith("  - end: nowhere\n") }));
-    expect(plans.map(({ playbook }) => playbook)).toEqual(["other"]);
+    expect(plans.map(({ playbook }) => playbook)).toEqual(["other", "person"]);
   });
 
   it("leaves tests and other files alone, and wonders about stray YAML", () => {

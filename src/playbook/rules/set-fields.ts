@@ -1,8 +1,9 @@
-import type { Rule } from "../context.js";
+import type { Expression } from "../../expression/expression.js";
+import { placeKey, type Rule } from "../context.js";
 import { allSteps } from "../read-playbook.js";
 
-/** `set` names a field that is declared and may be changed (WP211). */
-export const setFields: Rule = ({ draft, model, known, report }) => {
+/** `set` names a field that is declared and may be changed (WP211), and gives it one of its values (WP308). */
+export const setFields: Rule = ({ draft, model, expressions, known, report }) => {
   if (!model) return;
   const groups = {
     account: model.account,
@@ -36,8 +37,19 @@ export const setFields: Rule = ({ draft, model, known, report }) => {
         hint: "Set a field of your own.",
       });
     }
+    const allowed = fields.find(([path]) => path === field)?.[1].values;
+    const value = [...step.at, "set", "value"];
+    for (const text of allowed ? textsGiven(expressions.get(placeKey(value))) : []) {
+      known(value, "WP308", `value of ${field} called`, text, allowed ?? []);
+    }
   }
 };
+
+/** The texts that the expression may come out as, as far as they are written down. */
+function textsGiven(expression: Expression | undefined): string[] {
+  if (expression?.op === "if") return [...textsGiven(expression.then), ...textsGiven(expression.else)];
+  return expression?.op === "literal" && typeof expression.value === "string" ? [expression.value] : [];
+}
 
 /** What other rows and systems go by. */
 const FIXED = new Set([
