@@ -57,14 +57,21 @@ export async function deliver(
   conversation: Conversation,
   leftMs: number,
 ): Promise<Standing> {
-  const talking = converse(ports, key, token, conversation).catch((error: unknown) => {
-    // The row stays as it is: in `wire` it is asked about, in `claimed` it is stolen.
-    ports.onFault?.(`delivery ${key}`, error);
-  });
+  let isOver = false;
+  const talking = converse(ports, key, token, conversation)
+    .catch((error: unknown) => {
+      // The row stays as it is: in `wire` it is asked about, in `claimed` it is stolen.
+      ports.onFault?.(`delivery ${key}`, error);
+    })
+    .finally(() => {
+      isOver = true;
+    });
   const stop = new AbortController();
   await Promise.race([talking, sleep(leftMs, undefined, { signal: stop.signal }).catch(() => {})]);
   stop.abort();
-  return standingOf(ports, key);
+  const standing = await standingOf(ports, key);
+  // Still connecting: whoever asks next may steal it, but not this call, whose time is up.
+  return standing.kind === "free" && !isOver ? { kind: "later", afterMs: POLL_MS } : standing;
 }
 
 /** How the row stands without doing anything about it. */

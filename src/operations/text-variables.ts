@@ -1,3 +1,4 @@
+import type { TextStyle } from "../ports/composer.js";
 import { type Colleague, coverFor, personFor } from "../customers/people.js";
 import type { FactValue } from "../expression/expression.js";
 import type { Scene } from "./scene.js";
@@ -55,6 +56,24 @@ export async function textVariables(
   function present(person: Colleague | undefined): Colleague | undefined {
     return person && coverFor(person, directory, scene.now());
   }
+}
+
+/** A step's text filled in: for `reader` of ours in their language and zone, else in the house's and the account's. Throws `TextFault`. */
+export async function filledText(
+  scene: Scene,
+  source: string,
+  scope: TextContext["scope"],
+  markup: TextStyle["markup"],
+  reader?: Pick<Colleague, "locale" | "timezone">,
+): Promise<string> {
+  const variables = await textVariables(scene, source, { scope });
+  const currency = variables["contract.currency"];
+  return scene.ports.composer.text(source, variables, {
+    locale: reader?.locale ?? (await scene.policy()).company.defaultLocale,
+    timezone: reader?.timezone ?? (await scene.account()).timezone,
+    markup,
+    ...(typeof currency === "string" && { currency }),
+  });
 }
 
 const OURS = ["csm.", "manager.", "company.", "links.", "steps.", "run."];

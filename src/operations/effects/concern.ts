@@ -1,7 +1,7 @@
 import type { Command, Outcome } from "../../engine/command.js";
 import { TextFault } from "../../ports/composer.js";
 import { type Effect, effectId, effectInClaim, type Scene } from "../scene.js";
-import { textVariables } from "../text-variables.js";
+import { filledText } from "../text-variables.js";
 
 type ConcernCommand = Extract<Command, { kind: "risk" | "opportunity" }>;
 
@@ -10,16 +10,7 @@ export async function performConcern(scene: Scene, command: ConcernCommand): Pro
   const { run, at, ports } = scene;
   let text: string | null = null;
   try {
-    if (command.text !== undefined) {
-      const account = await scene.account();
-      const locale = (await scene.policy()).company.defaultLocale;
-      const variables = await textVariables(scene, command.text, { scope: command.scope });
-      text = await ports.composer.text(command.text, variables, {
-        locale,
-        timezone: account.timezone,
-        markup: "plain",
-      });
-    }
+    if (command.text !== undefined) text = await filledText(scene, command.text, command.scope, "plain");
   } catch (error) {
     if (!(error instanceof TextFault)) throw error;
     return { kind: "outcome", outcome: { kind: "failed", at, reason: error.message } };

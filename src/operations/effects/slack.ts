@@ -8,7 +8,7 @@ import { deliveryId } from "../delivery-id.js";
 import { postSlack, recipientOf, type SlackTarget } from "../outbox.js";
 import { type Effect, effectId, inClaim, type Scene } from "../scene.js";
 import { randomUUID } from "node:crypto";
-import { textVariables } from "../text-variables.js";
+import { filledText } from "../text-variables.js";
 
 type SlackCommand = Extract<Command, { kind: "slack" }>;
 
@@ -112,12 +112,9 @@ function newRow(scene: Scene, command: SlackCommand, target: SlackTarget, key: s
 async function nudge(scene: Scene, command: SlackCommand, id: string): Promise<SlackBody> {
   const { composer } = scene.ports;
   const account = await scene.account();
-  const policy = await scene.policy();
-  const variables = await textVariables(scene, command.text, { scope: command.scope });
-  const style = { locale: policy.company.defaultLocale, timezone: account.timezone, markup: "mrkdwn" } as const;
   return composer.nudge({
     deliveryId: id,
-    text: await composer.text(command.text, variables, style),
+    text: await filledText(scene, command.text, command.scope, "mrkdwn"),
     actions: command.actions,
     account: { id: account.id, name: account.name },
     playbook: scene.run.playbook,

@@ -6,7 +6,7 @@ import { postNotice } from "../outbox.js";
 import { type Effect, effectId, effectInClaim, type Scene } from "../scene.js";
 import { openTask, taskAlarms, taskMessageKey } from "../tasks/open-task.js";
 import { showTask } from "../tasks/task-message.js";
-import { textVariables } from "../text-variables.js";
+import { filledText } from "../text-variables.js";
 
 type TaskCommand = Extract<Command, { kind: "task" }>;
 
@@ -23,13 +23,8 @@ export async function performTask(scene: Scene, command: TaskCommand): Promise<E
   let title: string;
   let text: string | null;
   try {
-    const fill = async (source: string, markup: "plain" | "mrkdwn"): Promise<string> => {
-      const locale = person?.locale ?? policy.company.defaultLocale;
-      const variables = await textVariables(scene, source, { scope: command.scope });
-      return ports.composer.text(source, variables, { locale, timezone: zone, markup });
-    };
-    title = await fill(command.title, "plain");
-    text = command.text === undefined ? null : await fill(command.text, "mrkdwn");
+    title = await filledText(scene, command.title, command.scope, "plain", person);
+    text = command.text === undefined ? null : await filledText(scene, command.text, command.scope, "mrkdwn", person);
   } catch (error) {
     if (!(error instanceof TextFault)) throw error;
     return { kind: "outcome", outcome: { kind: "failed", at: scene.at, reason: error.message } };

@@ -169,8 +169,8 @@ async function tell(
 /** An instant as the reader's wall clock shows it, `2026-03-04 10:00`: the same on every machine. */
 function wallTime(at: Instant, zone: string): string {
   const two = (value: number): string => String(value).padStart(2, "0");
-  const { hour, minute } = localParts(at, zone);
-  return `${localDate(at, zone)} ${two(hour)}:${two(minute)}`;
+  const { h, mi } = localParts(at, zone);
+  return `${localDate(at, zone)} ${two(h)}:${two(mi)}`;
 }
 
 async function change(
