@@ -1,4 +1,5 @@
 import { createHmac } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { BOT, shownMessage } from "./desk-web-api.js";
 import type { DeskMessage, DeskUser, DeskView, DeskWorkspace, Json } from "./desk-workspace.js";
 
@@ -136,18 +137,20 @@ export class DeskInteractions {
       }).toString(),
       FORM,
     );
-    const said = readObject(answer.body)?.text ?? answer.body;
-    if (answer.status === 200 && typeof said === "string" && said !== "")
-      this.workspace.ephemeral(channel.id, user.id, said);
+    const said = readObject(answer.body);
+    const shown = String(said?.text ?? answer.body);
+    if (answer.status === 200 && shown !== "")
+      this.workspace.ephemeral(channel.id, user.id, shown, (said?.blocks ?? []) as Json[]);
     return answer;
   }
 
-  /** The user looks at the app's Home tab. */
+  /** The user looks at the app's Home tab; Slack's answer comes before the tab is drawn, so it is waited for, 2 s at most. */
   async openHome(userId: string): Promise<Answer> {
     const user = this.#user(userId);
     const channel = this.workspace.channel(user.id);
     const now = Date.now();
-    return this.send(
+    const before = this.workspace.homes.get(user.id);
+    const answer = await this.send(
       JSON.stringify({
         type: "event_callback",
         team_id: BOT.team_id,
@@ -165,6 +168,11 @@ export class DeskInteractions {
       }),
       "application/json",
     );
+    for (let waited = 0; answer.status === 200 && waited < HOME_DRAWN_MS; waited += 20) {
+      if (this.workspace.homes.get(user.id) !== before) break;
+      await sleep(20);
+    }
+    return answer;
   }
 
   /** Signs and sends a body as it is. */
@@ -252,6 +260,7 @@ export class DeskInteractions {
 
 const FORM = "application/x-www-form-urlencoded";
 const APP_ID = "AWAYPOST";
+const HOME_DRAWN_MS = 2_000;
 /** Slack shows the user an error after it. */
 const SLACK_ACK_MS = 3_000;
 

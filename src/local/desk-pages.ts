@@ -14,7 +14,7 @@ export function deskPage(workspace: DeskWorkspace, query: URLSearchParams): stri
   const notice = query.get("notice");
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Slack desk</title>
-<style>${CSS}</style></head><body>
+<style>${CSS}</style></head><body data-stats="${escapeHtml(JSON.stringify(workspace.stats()))}">
 <aside>
   <header><strong>Slack desk</strong><span>a workspace of your own</span></header>
   <form method="get" action="/"><label>You are <select name="user" data-submit>${users
@@ -92,7 +92,7 @@ function conversationHtml(workspace: DeskWorkspace, channel: DeskChannel, here: 
   const older =
     all.length > shown.length ? `<p class="older">${all.length - shown.length} older messages are not shown</p>` : "";
   return `${older}${shown.map((message) => messageHtml(message, here)).join("\n")}
-${told.map((one) => `<article class="only"><div class="face">W</div><div><p class="who">Only you can see this</p><div class="block">${mrkdwnHtml(one.text)}</div></div></article>`).join("\n")}`;
+${told.map((one) => `<article class="only"><div class="face">W</div><div><p class="who">Only you can see this</p>${one.blocks.length > 0 ? blocksHtml(one.blocks, here, undefined) : `<div class="block">${mrkdwnHtml(one.text)}</div>`}</div></article>`).join("\n")}`;
 }
 
 function messageHtml(message: DeskMessage, here: Here): string {
@@ -120,12 +120,11 @@ function empty(text: string): string {
 const SCRIPT = `
 for (const select of document.querySelectorAll("[data-submit]")) select.addEventListener("change", () => select.form.requestSubmit());
 const scroll = document.getElementById("scroll"); scroll.scrollTop = scroll.scrollHeight;
-let before; setInterval(async () => {
+const before = document.body.dataset.stats; setInterval(async () => {
   const now = await fetch("/stats").then((answer) => answer.text()).catch(() => before);
-  if (before !== undefined && now !== before && !document.querySelector("dialog") && !document.querySelector("details[open]") && !["INPUT", "SELECT", "TEXTAREA"].includes(document.activeElement?.tagName)) {
+  if (now !== before && !document.querySelector("dialog") && !document.querySelector("details[open]") && !["INPUT", "SELECT", "TEXTAREA"].includes(document.activeElement?.tagName)) {
     const next = new URL(location.href); next.searchParams.delete("notice"); if (next.searchParams.get("channel") === "home") next.searchParams.set("drawn", "1"); location.replace(next);
   }
-  before = now;
 }, 2000);
 `;
 

@@ -111,7 +111,7 @@ const METHODS: Readonly<Record<string, Method>> = {
     const channel = workspace.channel(String(args.channel));
     if (channel === undefined) return { ok: false, error: "channel_not_found" };
     if (workspace.userById(String(args.user)) === undefined) return { ok: false, error: "user_not_in_channel" };
-    workspace.ephemeral(channel.id, String(args.user), String(args.text ?? ""));
+    workspace.ephemeral(channel.id, String(args.user), String(args.text ?? ""), (args.blocks ?? []) as Json[]);
     return { ok: true, message_ts: "0.000001" };
   },
 

@@ -50,6 +50,7 @@ export interface DeskEphemeral {
   readonly channel: string;
   readonly user: string;
   readonly text: string;
+  readonly blocks: readonly Json[];
 }
 
 export interface DeskStats {
@@ -208,9 +209,9 @@ export class DeskWorkspace {
     return this.#messages.findLast((message) => message.deliveryId === deliveryId);
   }
 
-  ephemeral(channel: string, user: string, text: string): void {
+  ephemeral(channel: string, user: string, text: string, blocks: readonly Json[] = []): void {
     this.#ephemeralCount += 1;
-    this.ephemerals.push({ number: this.#ephemeralCount, channel, user, text });
+    this.ephemerals.push({ number: this.#ephemeralCount, channel, user, text, blocks });
     if (this.ephemerals.length > EPHEMERALS_MAX) this.ephemerals.shift();
   }
 

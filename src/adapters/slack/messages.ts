@@ -49,7 +49,7 @@ export function createSlackMessages(options: SlackMessagesOptions = {}): Pick<Co
 
 function nudgeBody(nudge: Nudge, options: SlackMessagesOptions): SlackBody {
   const text = mrkdwnOf(nudge.text);
-  const names = [...new Set(nudge.actions)].slice(0, SLACK_LIMITS.actionElements);
+  const names = [...new Set(nudge.actions)].slice(0, NUDGE_ACTIONS_MAX);
   const buttons = names.map((action) => {
     const url = action === "open_account" ? options.accountUrl?.(nudge.account.id) : undefined;
     return button(`${ACTION.nudge}${action}`, NUDGE_LABELS[action] ?? humanName(action), {
@@ -63,6 +63,9 @@ function nudgeBody(nudge: Nudge, options: SlackMessagesOptions): SlackBody {
     ...(buttons.length === 0 ? [] : [{ type: "actions", elements: buttons }]),
   ]);
 }
+
+/** The language allows five. */
+const NUDGE_ACTIONS_MAX = 5;
 
 const NUDGE_LABELS: Readonly<Record<string, string>> = {
   open_account: "Open account",
@@ -143,6 +146,8 @@ function nameText(name: string): string {
   return escapeMrkdwn(truncate(name, NAME_SHOWN_MAX));
 }
 
+/** More would fill the message, and nobody's day has more. */
+const SNOOZE_PRESETS_MAX = 20;
 const NAME_SHOWN_MAX = 150;
 const NOTE_SHOWN_MAX = 1_000;
 
@@ -150,7 +155,7 @@ function taskButtons(card: TaskCard, options: SlackMessagesOptions): Record<stri
   const reference = taskReferenceText({ task: card.id, revision: card.revision });
   const url = options.accountUrl?.(card.account.id);
   const elements: unknown[] = [button(ACTION.complete, "Complete", { value: reference, style: "primary" })];
-  const presets = card.snoozesLeft > 0 ? [...new Set(card.snoozeOptions)].slice(0, SLACK_LIMITS.selectOptions) : [];
+  const presets = card.snoozesLeft > 0 ? [...new Set(card.snoozeOptions)].slice(0, SNOOZE_PRESETS_MAX) : [];
   if (presets.length > 0)
     elements.push({
       type: "static_select",
@@ -200,10 +205,23 @@ function listText(title: string, lines: readonly DigestLine[], { person }: Diges
 
 const ROOM_FOR_THE_REST = 40;
 
-/** @throws RangeError where a body would be refused: every part is cut before, so this is a defect of this file. */
+/**
+ * All parts together are bounded too, and long texts are the part that can give way: the longest is halved until all fits.
+ *
+ * @throws RangeError where that doesn't help: every part is cut before, so it would be a defect of this file
+ */
 function bounded(text: string, blocks: readonly unknown[]): SlackBody {
   if (blocks.length > SLACK_LIMITS.messageBlocks) throw new RangeError(`a Slack message of ${blocks.length} blocks`);
   const size = JSON.stringify(blocks).length;
-  if (size > SLACK_LIMITS.messageCharacters) throw new RangeError(`a Slack message of ${size} characters`);
-  return { text, blocks };
+  if (size <= SLACK_LIMITS.messageCharacters) return { text, blocks };
+  const lengths = blocks.map((block) => (block as { text?: { text: string } }).text?.text.length ?? 0);
+  const longest = Math.max(...lengths);
+  if (longest <= SLACK_LIMITS.headerText) throw new RangeError(`a Slack message of ${size} characters`);
+  const at = lengths.indexOf(longest);
+  const shorter = blocks.map((block, index) => {
+    if (index !== at) return block;
+    const long = block as { text: { text: string } };
+    return { ...long, text: { ...long.text, text: truncate(long.text.text, Math.floor(longest / 2)) } };
+  });
+  return bounded(text, shorter);
 }

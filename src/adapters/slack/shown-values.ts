@@ -1,7 +1,7 @@
 import type { Instant } from "../../values/instant.js";
 import { escapeMrkdwn, humanName } from "./block-kit.js";
 
-/** `Fri, 6 Mar, 17:00` in the person's zone and language; an unknown locale reads as English. */
+/** `Fri 6 Mar, 17:00` in the person's zone and language; an unknown locale reads as English. */
 export function instantText(at: Instant, timezone: string, locale: string): string {
   const format: Intl.DateTimeFormatOptions = {
     weekday: "short",
