@@ -120,6 +120,8 @@ function formIssues(issue: ZodIssue, schema: z.ZodType, root: YamlValue): FormIs
     }
     case "invalid_format":
       return wrong(`${quoted} can't be ${shown(value)}.`, issue.message, "WP107");
+    case "invalid_union":
+      return wrong(`${quoted} must be a text, a number, true or false, not ${nameOf(value ?? null)}.`);
     default:
       return wrong(`${quoted}: ${issue.message}.`);
   }

@@ -18,8 +18,8 @@ export function playbookEnvironment(
     readonly subject: "account" | "contact";
     readonly inputs: Readonly<Record<string, { readonly type: FieldType; readonly default?: unknown }>>;
     readonly steps: readonly { readonly id: string; readonly kind: StepKind }[];
-    /** Ids of steps of no known kind: they may have any field. */
-    readonly lostIds?: readonly string[];
+    /** Paths below which names couldn't be read: steps of no known kind, faulty inputs. They may have any field. */
+    readonly open?: readonly string[];
   },
 ): Environment {
   const base = accountEnvironment(model);
@@ -39,8 +39,7 @@ export function playbookEnvironment(
   for (const { id, kind } of playbook.steps) {
     for (const [field, type] of Object.entries(STEP_FIELDS[kind])) facts[`steps.${id}.${field}`] = type;
   }
-  const open = (playbook.lostIds ?? []).map((id) => `steps.${id}`);
-  return { facts, always, values, open };
+  return { facts, always, values, open: playbook.open ?? [] };
 }
 
 /** What holds for an account without any run: the expressions of segments and health profiles. */

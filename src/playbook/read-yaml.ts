@@ -88,7 +88,7 @@ function compose(file: string, source: string, place: Place): { yaml?: YamlFile;
   const errors = documents.flatMap((each) => [...each.errors, ...each.warnings]);
   // Once the parser has lost its way, every word behind it is "unexpected".
   const own = errors.filter(
-    ({ message }, index) => index === 0 || !/^Unexpected .* token in YAML stream/.test(message),
+    ({ message }, index) => index === 0 || !/^Unexpected .* (?:token in YAML stream|at node end)/.test(message),
   );
   for (const error of own.slice(0, MAX_SYNTAX_PROBLEMS)) {
     const found = syntaxDiagnostic(error, source, place);
@@ -331,6 +331,14 @@ function syntaxDiagnostic(
   }
   if (error.code === "TAG_RESOLVE_FAILED") {
     return place(start, length, { code: "WP007", message: "Tags are not allowed.", hint: "Write a plain value." });
+  }
+  if (/^Unexpected .* at node end/.test(error.message)) {
+    const hint = "Put the whole text in quotation marks: '…' around one that has \" in it.";
+    return place(start, length, {
+      code: "WP001",
+      message: "A text with brackets or quotation marks in it must be quoted.",
+      hint,
+    });
   }
   const message = error.message.split(/ at line \d+/, 1)[0] ?? error.message;
   return place(start, length, {

@@ -21,7 +21,9 @@ export const expressions: Rule = (context) => {
 /** What the environment needs to know of the playbook. */
 export function subjectOf(draft: Draft): Parameters<typeof playbookEnvironment>[1] {
   const steps = [...allSteps(draft)].flatMap(({ id, kind }) => (id === undefined ? [] : [{ id, kind }]));
-  return { subject: draft.head.subject ?? "account", inputs: draft.head.inputs ?? {}, steps, lostIds: draft.lostIds };
+  const { subject, inputs } = draft.head;
+  const open = [...draft.lostIds.map((id) => `steps.${id}`), ...(inputs === undefined ? ["run.inputs"] : [])];
+  return { subject: subject ?? "account", inputs: inputs ?? {}, steps, open };
 }
 
 function check(site: ExpressionSite, environment: Environment, context: RuleContext): void {
