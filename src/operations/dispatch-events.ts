@@ -8,7 +8,7 @@ import { StoreUnavailable, type Tx } from "../ports/transactions.js";
 import type { Instant } from "../values/instant.js";
 import { armBefore } from "./arm-triggers.js";
 import { enrolInto, lookupOf } from "./enrol.js";
-import { SEGMENT_EVENTS, updateSegments } from "./segments.js";
+import { SEGMENT_EVENTS, updateSegments } from "./update-segments.js";
 
 /** Accounts that one batch looks at. */
 const ACCOUNTS_PER_BATCH = 64;
@@ -27,16 +27,13 @@ export async function dispatchBatch(ports: DispatchPorts, limit: number): Promis
   const now = clock.now();
   const accounts = await store.read((tx) => store.events.accountsPending(tx, now, ACCOUNTS_PER_BATCH));
   let done = 0;
-  for (const accountId of accounts) {
+  for (const accountId of rotated(accounts)) {
     if (done >= limit) break;
     try {
       await store.events.whileDispatching(accountId, async () => {
-        for (let ofAccount = 0; ofAccount < EVENTS_PER_ACCOUNT && done < limit; ) {
-          // Read again each time: dispatching an event may append others, which have their place in the order.
-          const [event] = await store.read((tx) => store.events.pending(tx, accountId, now, 1));
-          if (event === undefined) return;
-          await dispatchEvent(ports, event);
-          ofAccount += 1;
+        let [event] = await store.read((tx) => store.events.pending(tx, accountId, now, 1));
+        for (let ofAccount = 0; event !== undefined && ofAccount < EVENTS_PER_ACCOUNT && done < limit; ofAccount += 1) {
+          event = await dispatchEvent(ports, event, now);
           done += 1;
         }
       });
@@ -48,20 +45,31 @@ export async function dispatchBatch(ports: DispatchPorts, limit: number): Promis
   return done;
 }
 
-async function dispatchEvent(ports: DispatchPorts, event: StoredEvent): Promise<void> {
+/** From anywhere on, and round: several dispatchers that read the same list don't queue for the same locks. */
+function rotated(accounts: readonly string[]): string[] {
+  const from = Math.floor(Math.random() * accounts.length);
+  return [...accounts.slice(from), ...accounts.slice(0, from)];
+}
+
+/** Does one event, and gives the account's next: what it appended has its place in the order, too. */
+async function dispatchEvent(ports: DispatchPorts, event: StoredEvent, now: Instant): Promise<StoredEvent | undefined> {
   const { store } = ports;
-  if (event.name === INTERNAL_EVENTS.enrolled) {
-    await startRun(ports, event);
-  } else {
-    const listeners = await store.transaction(async (tx) => {
-      await store.lockAccounts(tx, [event.accountId]);
-      if (event.runId === undefined) await reactTo(ports, tx, event);
-      return listenersOf(ports, tx, event);
-    });
+  if (event.name === INTERNAL_EVENTS.enrolled) await startRun(ports, event);
+  const { listeners, next } = await store.transaction(async (tx) => {
+    await store.lockAccounts(tx, [event.accountId]);
+    const isReadByRuns = event.name !== INTERNAL_EVENTS.enrolled;
+    if (isReadByRuns && event.runId === undefined) await reactTo(ports, tx, event);
+    const listeners = isReadByRuns ? await listenersOf(ports, tx, event) : [];
+    if (listeners.length === 0) await store.events.markDispatched(tx, event.id);
+    const pending = await store.events.pending(tx, event.accountId, now, 2);
+    return { listeners, next: pending.find((other) => other.id !== event.id) };
+  });
+  if (listeners.length > 0) {
     // A run that is gone, or not yet started, finds the event with its next `perform`.
     for (const run of listeners) await ports.workflows.signal(run.id, runEventOf(event));
+    await store.read((tx) => store.events.markDispatched(tx, event.id));
   }
-  await store.read((tx) => store.events.markDispatched(tx, event.id));
+  return next;
 }
 
 async function startRun(ports: DispatchPorts, event: StoredEvent): Promise<void> {

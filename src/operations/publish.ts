@@ -2,7 +2,7 @@ import type { Segments } from "../customers/model.js";
 import type { ConfigurationKind, Workspace } from "../ports/playbooks.js";
 import type { Ports } from "../ports/store.js";
 import { armBefore, armEvery, triggerPrefix } from "./arm-triggers.js";
-import { updateSegments } from "./segments.js";
+import { updateSegments } from "./update-segments.js";
 
 export interface PublishReport {
   readonly playbooks: readonly {

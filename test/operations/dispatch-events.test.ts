@@ -101,10 +101,12 @@ describe("dispatchBatch", () => {
     world.workflows.failNext("signal", 1);
     const faults: string[] = [];
     await dispatchBatch({ ...world.ports, onFault: (account) => faults.push(account) }, 100);
-    expect(faults).toEqual(["a-0"]);
-    expect(signalsOf("run/onboarding/a-1/a-1/1")).toEqual(["y"]);
+    // Whichever came first failed.
+    expect(faults).toHaveLength(1);
+    expect(world.workflows.signals).toHaveLength(1);
     await world.settle();
     expect(signalsOf("run/onboarding/a-0/a-0/1")).toEqual(["x"]);
+    expect(signalsOf("run/onboarding/a-1/a-1/1")).toEqual(["y"]);
   });
 
   it("tells a run of facts that it mentions, not of others, nor of what was before it or enrolled it", async () => {

@@ -17,6 +17,10 @@ const ROWS_PER_STATEMENT = 2_000;
 /** How many events a run is handed at once; it asks again. */
 const UNDELIVERED_MAX = 100;
 
+/** Written out, not as parameters: a partial index serves only a condition that the planner can read. */
+const IS_PENDING = sql`${events.status} = 'pending'`;
+const IS_UNMATCHED = sql`${events.status} = 'unmatched'`;
+
 /** Everything of `Events` that needs no connection of its own. */
 export const postgresEvents: Omit<Events, "whileDispatching"> = {
   async append(tx, list, receivedAt) {
@@ -59,7 +63,7 @@ export const postgresEvents: Omit<Events, "whileDispatching"> = {
     const rows = await inside(tx)
       .select()
       .from(events)
-      .where(and(eq(events.status, "unmatched"), or(...conditions)))
+      .where(and(IS_UNMATCHED, or(...conditions)))
       .orderBy(asc(events.at), asc(events.seq));
     return rows.map(
       (row): UnmatchedEvent => ({
@@ -78,7 +82,7 @@ export const postgresEvents: Omit<Events, "whileDispatching"> = {
     const rows = await inside(tx)
       .update(events)
       .set({ ...values, status: "pending", unmatched: null })
-      .where(and(eq(events.id, id), eq(events.status, "unmatched")))
+      .where(and(eq(events.id, id), IS_UNMATCHED))
       .returning({ id: events.id });
     return rows.length === 1;
   },
@@ -136,7 +140,7 @@ export const postgresEvents: Omit<Events, "whileDispatching"> = {
     const rows = await inside(tx)
       .select()
       .from(events)
-      .where(and(eq(events.accountId, accountId), eq(events.status, "pending"), lte(events.at, now)))
+      .where(and(eq(events.accountId, accountId), IS_PENDING, lte(events.at, now)))
       .orderBy(asc(events.at), asc(events.seq))
       .limit(limit);
     return rows.map(
@@ -165,7 +169,7 @@ export const postgresEvents: Omit<Events, "whileDispatching"> = {
     await inside(tx)
       .update(events)
       .set({ status: "dispatched" })
-      .where(and(eq(events.id, eventId), eq(events.status, "pending")));
+      .where(and(eq(events.id, eventId), IS_PENDING));
   },
 };
 

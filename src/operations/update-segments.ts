@@ -2,38 +2,17 @@ import type { Segments } from "../customers/model.js";
 import { isTrue } from "../expression/evaluate.js";
 import { references } from "../expression/references.js";
 import type { NewEvent } from "../ports/events.js";
-import type { Ports, Store } from "../ports/store.js";
+import type { Store } from "../ports/store.js";
 import type { Tx } from "../ports/transactions.js";
 import type { Instant } from "../values/instant.js";
 
 /** Names of the events that entering and leaving append; payload `{ segment }`. */
 export const SEGMENT_EVENTS = { entered: "segment.entered", left: "segment.left" } as const;
 
-/** Accounts that one transaction of the sweep looks at. */
-const ACCOUNTS_PER_TRANSACTION = 200;
-
-/**
- * Looks at every segment for every account, for those that depend on the time alone; how many memberships changed. Each
- * change appends `segment.entered` or `segment.left`. Part of the daily sweep; may be repeated.
- */
-export async function sweepSegments(ports: Ports, at: Instant): Promise<number> {
-  const { store } = ports;
-  const accounts = await store.read((tx) => store.customers.accounts(tx));
-  let changes = 0;
-  for (let from = 0; from < accounts.length; from += ACCOUNTS_PER_TRANSACTION) {
-    const ids = accounts.slice(from, from + ACCOUNTS_PER_TRANSACTION).map((account) => account.id);
-    changes += await store.transaction(async (tx) => {
-      await store.lockAccounts(tx, ids);
-      return updateSegments(store, tx, ids, at, `sweep/${at}`, ports.clock.now());
-    });
-  }
-  return changes;
-}
-
 /**
  * Brings the accounts' memberships up to date as of the instant; how many changed. `changed`: only segments that mention
  * one of these facts. `silent`: who is in it is simply in it. The caller holds the accounts' locks; `cause` makes a
- * repetition append nothing twice.
+ * repetition append nothing twice. The whole portfolio: `sweepSegments`.
  */
 export async function updateSegments(
   store: Store,
