@@ -53,6 +53,11 @@ export async function performRequest(
       await store.runs.record(tx, row.id, { status: status as RunStatus, position, entries, confirm: [] });
       if (row.parked && status !== "parked") await store.runs.park(tx, row.id, undefined);
     }
+    // Whoever held it (an operator, or a playbook that told it so): what fell due meanwhile is spaced from here on.
+    if (waiting.length === 0 && row.status === "held" && request.status === "running") {
+      await store.runs.released(tx, row.id, request.asOf);
+      return { run: { ...row, releasedAt: request.asOf }, plan: pinned, events: waiting };
+    }
     return { run: row, plan: pinned, events: waiting };
   });
   if (events.length > 0 && !isEnding(request)) return { events, outcomes: {} };

@@ -457,6 +457,21 @@ describe("holding, parking, leaving, closing", () => {
     expect((await stage.store.read((tx) => stage.store.runs.get(tx, run)))?.releasedAt).toBe(T0);
   });
 
+  test("what fell due while a run was held goes one after the other once it is released", async () => {
+    await stage.perform(run, [], { status: "held" });
+    const released = T0 + 2 * HOUR;
+    await stage.perform(run, [], { asOf: released });
+    expect(await stage.outcome(run, email("a"), released)).toMatchObject({ kind: "emailed" });
+    expect(await stage.outcome(run, email("b"), released)).toMatchObject({
+      kind: "deferred",
+      reason: "spacing",
+      until: released + 4 * HOUR,
+    });
+    expect(await stage.outcome(run, email("new", { since: released + 1 }), released + 1)).toMatchObject({
+      kind: "emailed",
+    });
+  });
+
   test("of two playbooks that pause each other the one of lower priority is held", async () => {
     const strong = {
       ...PLAN,

@@ -1,5 +1,6 @@
 import { assigneeFor, UNASSIGNED_QUEUE } from "../../customers/people.js";
 import type { Command, Outcome } from "../../engine/command.js";
+import { deliveryId } from "../delivery-id.js";
 import { postNotice, putNotices, type SlackTarget } from "../outbox.js";
 import { effectId, type Scene } from "../scene.js";
 
@@ -16,7 +17,7 @@ export async function performPark(scene: Scene, command: Extract<Command, { kind
   const failed = command.key.replace(/^!park:/, "");
   const key = `${effectId(scene, command)}|slack`;
   const body = composer.nudge({
-    deliveryId: "",
+    deliveryId: deliveryId(key),
     text: `The run of "${plan.title}" for ${account.name} needs attention at ${failed}: ${command.reason}`,
     actions: ["open_account"],
     account: { id: account.id, name: account.name },

@@ -90,10 +90,10 @@ async function send(ports: DeskPorts, tx: Tx, person: Colleague, policy: Policy,
       deliveryId: deliveryId(key),
       text: `${person.name} has ${open.length} open tasks, more than ${policy.tasks.openPerPerson}`,
       actions: [],
-      account: { id: "", name: "" },
-      playbook: "",
+      account: { id: "", name: person.name },
+      playbook: "workload",
       run: "",
-      step: "",
+      step: "open tasks",
     });
     await putNotices(ports, tx, [{ key, to: { person: { id: person.managerId } }, body, accountId: null, at }]);
   }

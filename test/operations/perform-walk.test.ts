@@ -1,0 +1,149 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { newRun } from "../../src/engine/advance.js";
+import type { PerformRequest, PerformResponse } from "../../src/engine/perform.js";
+import type { Plan } from "../../src/engine/plan.js";
+import { walk, type World } from "../../src/engine/walk.js";
+import { performRequest } from "../../src/operations/perform.js";
+import { pollDue } from "../../src/operations/poll-due.js";
+import { actOnTask } from "../../src/operations/tasks/act-on-task.js";
+import { deskDue } from "../../src/operations/tasks/desk-due.js";
+import { HOUR, openStage, PLAN, type Stage, T0 } from "./support/stage.js";
+
+let stage: Stage;
+
+beforeAll(async () => {
+  stage = await openStage();
+});
+afterAll(() => stage.close());
+
+/** The machine's own loop over the real `performRequest`, with the clock that stands until the run waits. */
+function world(onIdle: (until: number | undefined) => Promise<void>): World {
+  return {
+    perform: (request) => performRequest(stage.ports, request),
+    async persist(request: PerformRequest): Promise<PerformResponse> {
+      for (;;) {
+        const answer = await performRequest(stage.ports, request, { budgetMs: 5_000 });
+        if (!answer.retry) return answer;
+        await new Promise((done) => setTimeout(done, Math.max(1, (answer.retry?.notBefore ?? 0) - Date.now())));
+      }
+    },
+    arrived: () => [],
+    async idle(until) {
+      await onIdle(until);
+      if (until !== undefined) stage.clock.moveTo(Math.max(until, stage.clock.now()));
+      const due = deskDue(stage.ports);
+      await pollDue(stage.ports, due.handlers, 100);
+      await due.finish();
+    },
+    hasReached: (at) => stage.clock.now() >= at,
+    isLong: () => false,
+    observe: () => {},
+  };
+}
+
+test("a run from its start to its end: mail in the night, a task that holds it, a field, a milestone, the goal", async () => {
+  const night = T0 + 12 * HOUR;
+  const plan: Plan = {
+    ...PLAN,
+    hash: "plan-walk",
+    goal: { if: { op: "has", path: "milestone.first_value" }, outcome: "onboarded" },
+    listens: { events: [], facts: ["milestone.first_value"] },
+    steps: [
+      {
+        kind: "email",
+        path: "welcome",
+        id: "welcome",
+        to: { kind: "role", role: "champion" },
+        from: { kind: "csm" },
+        template: "welcome",
+        category: "onboarding",
+        send: { kind: "working_hours" },
+      },
+      {
+        kind: "task",
+        path: "call",
+        id: "call",
+        title: "Call {{ account.name }}",
+        for: { kind: "csm" },
+        due: { amount: 1, unit: "bd" },
+        dueIf: [],
+        required: true,
+        escalate: [],
+        remind: [{ amount: 0, unit: "bd" }],
+        snoozeLimit: 2,
+        outcomes: ["good", "bad"],
+        wait: { within: { amount: 5, unit: "bd" }, otherwise: [{ kind: "end", path: "call/late", outcome: "behind" }] },
+      },
+      { kind: "set", path: "stage", id: "stage", field: "account.stage", value: { op: "literal", value: "adoption" } },
+      {
+        kind: "wait",
+        path: "settle",
+        id: "settle",
+        until: { kind: "rule", rule: { kind: "after", duration: { amount: 2, unit: "bd" } } },
+        onMissing: "fail",
+        onPast: "skip",
+      },
+      { kind: "milestone", path: "first", id: "first", milestone: "first_value" },
+      // Never raised: the goal is met before.
+      { kind: "risk", path: "never", id: "never", risk: "behind", severity: "low" },
+      { kind: "end", path: "end", outcome: "behind" },
+    ],
+    templates: { welcome: { en: "hash-en" } },
+  };
+  await stage.publish(plan);
+  await stage.account("walker", {});
+  await stage.contact("wanda", "walker", { first_name: "Wanda" });
+  const id = "run/onboarding/walker/k/1";
+  await stage.run({ id, accountId: "walker", startedAt: night, status: "starting" }, plan);
+  stage.clock.moveTo(night);
+  stage.mailer.trouble({ kind: "refused" }, { kind: "lost" });
+
+  const identity = {
+    id,
+    playbook: plan.playbook,
+    subject: "account",
+    subjectId: "walker",
+    accountId: "walker",
+    key: "k",
+    startedAt: night,
+  } as const;
+  let idles = 0;
+  const end = await walk(
+    plan,
+    newRun(plan, identity),
+    world(async () => {
+      idles += 1;
+      if (idles > 20) throw new Error("it stands still");
+      const [open] = await stage.store.read((tx) => stage.ports.tasks.list(tx, { runId: id, status: ["open"] }));
+      if (open) {
+        const done = await actOnTask(stage.ports, {
+          task: open.id,
+          actor: { id: "ann" },
+          action: { kind: "complete", outcome: "good" },
+        });
+        expect(done.kind).toBe("done");
+      }
+    }),
+  );
+
+  expect(end).toMatchObject({ phase: "ended", outcome: "onboarded" });
+  expect(stage.mailer.inbox).toHaveLength(1);
+  const row = await stage.store.read((tx) => stage.store.runs.get(tx, id));
+  expect(row).toMatchObject({ status: "ended", outcome: "onboarded" });
+  const lines = await stage.store.read((tx) => stage.store.runs.timeline(tx, id));
+  const kinds = lines.map(({ kind, step }) => (step === undefined ? kind : `${kind} ${step}`));
+  expect(kinds).toEqual([
+    "run.started",
+    "email.deferred welcome",
+    "email.sent welcome",
+    "task.opened call",
+    "task.closed call",
+    "wait_for.met call",
+    "field.set stage",
+    "wait.began settle",
+    "wait.over settle",
+    "milestone.reached first",
+    "run.goal_met",
+  ]);
+  expect(stage.faults).toEqual([]);
+});
