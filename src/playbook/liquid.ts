@@ -29,8 +29,11 @@ export function readLiquid(source: string): LiquidText {
   const reader = new LiquidReader(source);
   reader.read();
   if (reader.problems.length === 0) reader.askLiquid();
-  return { uses: reader.uses, problems: reader.problems };
+  return { uses: reader.uses, problems: reader.problems.slice(0, MAX_PROBLEMS) };
 }
+
+/** More in one text are noise: it isn't published anyway. */
+const MAX_PROBLEMS = 50;
 
 /** What the text's variables may be. */
 export interface TextScope {
@@ -43,10 +46,13 @@ export interface TextScope {
 
 /** What is wrong with the variables of a text: unknown, possibly missing, or of a type that its filters can't take. */
 export function checkUses(uses: readonly VariableUse[], scope: TextScope): TextProblem[] {
-  return uses.flatMap(({ path, offset, length, isGuarded, filters }) => {
+  const found: TextProblem[] = [];
+  for (const { path, offset, length, isGuarded, filters } of uses) {
     const problem = problemOf(path, isGuarded, filters, scope);
-    return problem ? [{ problem, offset, length }] : [];
-  });
+    if (problem) found.push({ problem, offset, length });
+    if (found.length >= MAX_PROBLEMS) break;
+  }
+  return found;
 }
 
 /** Our own filters and those of Liquid's that do what a reader expects, with the type they want. Source: docs/language-files.md. */

@@ -46,6 +46,43 @@ describe("hostile YAML", () => {
   });
 });
 
+describe("hostile playbooks", () => {
+  const compiled = (steps: string) => {
+    const begun = performance.now();
+    const { diagnostics } = compileWorkspace(fixtureWith({ "sample/playbook.yaml": playbookWith(steps) }));
+    const tookMs = performance.now() - begun;
+    console.log(`${diagnostics.length} diagnostics in ${tookMs.toFixed(0)} ms`);
+    expect(tookMs).toBeLessThan(SLOWEST_MS * 3);
+    return diagnostics;
+  };
+  const wrong = Array.from({ length: 80 }, (_, index) => `acounts.som_fact_${index}`).join("||");
+  const step = (index: number, condition: string) => `  - { id: s${index}, if: "${condition}", wait: 1d }\n`;
+
+  it("are checked up to 100 faulty expressions", () => {
+    const diagnostics = compiled(Array.from({ length: 100 }, (_, index) => step(index, wrong)).join(""));
+    expect(diagnostics.at(-1)?.message).toBe(
+      "More than 100 faults in expressions: this one and others are not checked yet.",
+    );
+    expect(diagnostics.length).toBeLessThan(200);
+  });
+
+  it("are checked up to 40,000 characters of expressions", () => {
+    const right = Array.from({ length: 60 }, () => "account.seats > 3").join(" && ");
+    const diagnostics = compiled(Array.from({ length: 60 }, (_, index) => step(index, right)).join(""));
+    expect(diagnostics.map(({ message }) => message)).toEqual([
+      "The playbook's expressions are longer than 40000 characters in all.",
+    ]);
+  });
+
+  it("are checked up to 50 faults in one text", () => {
+    const text = `---\nsubject: x\n---\n${"{{ acount.nam }} ".repeat(2_500)}`;
+    const begun = performance.now();
+    const { diagnostics } = compileWorkspace(fixtureWith({ "sample/templates/welcome.en.md": text }));
+    expect(diagnostics.length).toBe(50);
+    expect(performance.now() - begun).toBeLessThan(SLOWEST_MS);
+  });
+});
+
 describe("random changes of a good file", () => {
   it("never throw, and cost little", () => {
     const random = mulberry32(20_260_302);

@@ -11,12 +11,27 @@ export const expressions: Rule = (context) => {
   if (!model) return;
   const run = playbookEnvironment(model, subjectOf(draft));
   const enroll = enrollEnvironment(run);
+  let problemCount = 0;
+  let length = 0;
   for (const site of expressionSites(draft, model, playbooks)) {
+    length += site.text.length;
+    if (problemCount >= MAX_PROBLEMS || length > MAX_LENGTH) {
+      const message =
+        length > MAX_LENGTH
+          ? `The playbook's expressions are longer than ${MAX_LENGTH} characters in all.`
+          : `More than ${MAX_PROBLEMS} faults in expressions: this one and others are not checked yet.`;
+      context.report(site.at, { code: "WP306", message, hint: "Mend the others first, or split the playbook." });
+      return;
+    }
     const base = site.scope === "run" ? run : enroll;
     const environment = site.events && site.events.length > 0 ? withEvents(base, model, site.events) : base;
-    check(site, environment, context);
+    problemCount += check(site, environment, context);
   }
 };
+
+/** Checking costs up to some 0.1 s for the worst expression: these bound a whole playbook. Shipped ones have some 3,000 characters. */
+const MAX_LENGTH = 40_000;
+const MAX_PROBLEMS = 100;
 
 /** What the environment needs to know of the playbook. */
 export function subjectOf(draft: Draft): Parameters<typeof playbookEnvironment>[1] {
@@ -26,16 +41,17 @@ export function subjectOf(draft: Draft): Parameters<typeof playbookEnvironment>[
   return { subject: subject ?? "account", inputs: inputs ?? {}, steps, open };
 }
 
-function check(site: ExpressionSite, environment: Environment, context: RuleContext): void {
+function check(site: ExpressionSite, environment: Environment, context: RuleContext): number {
   const { expression, problems } = checkText(site.text, environment, site.expected);
   for (const { problem, offset, length } of problems) {
     const hint = unknownHere(site, site.text.slice(offset, offset + length), environment, context) ?? problem.hint;
     context.report(site.at, { ...problem, ...(hint === undefined ? {} : { hint }) }, { offset, length });
   }
-  if (!expression) return;
+  if (!expression) return problems.length;
   const early = references(expression).filter((path) => isTooEarly(path, site.visible, context.draft.lostIds));
   for (const path of early) context.report(site.at, tooEarly(path), placeOf(site.text, path));
   if (early.length === 0) context.expressions.set(placeKey(site.at), expression);
+  return early.length;
 }
 
 /** Whether the path reads a step that can't have run by then. */

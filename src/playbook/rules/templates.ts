@@ -1,5 +1,5 @@
 import { LOCALES } from "../../engine/policy.js";
-import { placeKey, type Rule } from "../context.js";
+import { placeKey, type Rule, type RuleContext } from "../context.js";
 import { mailScope, playbookEnvironment } from "../environment.js";
 import { guardedFacts } from "../guarded-facts.js";
 import type { VariableUse } from "../liquid.js";
@@ -34,10 +34,11 @@ export const templates: Rule = (context) => {
     }
     used.set(template, [...(used.get(template) ?? []), step]);
   }
+  const checkUse = useChecker(context);
   for (const file of files) {
     file.diagnostics.forEach(context.add);
     const steps = used.get(file.name);
-    if (steps) checkUse(file, steps, context);
+    if (steps) checkUse?.(file, steps);
     else {
       const problem = {
         code: "WP411",
@@ -51,28 +52,35 @@ export const templates: Rule = (context) => {
   sameVariables(files, context.add);
 };
 
-function checkUse(file: TemplateFile, steps: readonly DraftStepOf<"email">[], context: Parameters<Rule>[0]): void {
+/** What looks at one template where it is used; undefined without a model. */
+function useChecker(
+  context: RuleContext,
+): ((file: TemplateFile, steps: readonly DraftStepOf<"email">[]) => void) | undefined {
   const { model, draft } = context;
-  if (!model) return;
+  if (!model) return undefined;
   const environment = playbookEnvironment(model, subjectOf(draft));
   const visible = visibleSteps(draft);
   const guarded = guardedFacts(draft, (at) => context.expressions.get(placeKey(at)));
-  const told = new Set<string>();
-  for (const step of steps) {
-    const scope = mailScope(environment, model, guarded.get(step.path));
-    const isEarly = ({ path }: VariableUse) =>
-      Object.hasOwn(scope.facts, path) && isTooEarly(path, visible.get(step.path), draft.lostIds);
-    const early = file.uses.filter(isEarly);
-    const found = checkTemplate({ ...file, uses: file.uses.filter((use) => !isEarly(use)) }, scope);
-    found.push(
-      ...early.map(({ path, offset, length }) => diagnosticAt(file.file, file.source, offset, length, tooEarly(path))),
-    );
-    for (const diagnostic of found) {
-      const key = JSON.stringify(diagnostic);
-      if (!told.has(key)) context.add(diagnostic);
-      told.add(key);
+  return (file, steps) => {
+    const told = new Set<string>();
+    for (const step of steps) {
+      const scope = mailScope(environment, model, guarded.get(step.path));
+      const isEarly = ({ path }: VariableUse) =>
+        Object.hasOwn(scope.facts, path) && isTooEarly(path, visible.get(step.path), draft.lostIds);
+      const early = file.uses.filter(isEarly);
+      const found = checkTemplate({ ...file, uses: file.uses.filter((use) => !isEarly(use)) }, scope);
+      found.push(
+        ...early.map(({ path, offset, length }) =>
+          diagnosticAt(file.file, file.source, offset, length, tooEarly(path)),
+        ),
+      );
+      for (const diagnostic of found) {
+        const key = JSON.stringify(diagnostic);
+        if (!told.has(key)) context.add(diagnostic);
+        told.add(key);
+      }
     }
-  }
+  };
 }
 
 /** Locales of one template that tell different things are worth a look: a figure may have been forgotten in one (WP407, a warning). */
