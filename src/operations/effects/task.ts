@@ -4,7 +4,8 @@ import { TextFault } from "../../ports/composer.js";
 import { addDuration } from "../../values/add-duration.js";
 import { postNotice } from "../outbox.js";
 import { type Effect, effectId, effectInClaim, type Scene } from "../scene.js";
-import { openTask, taskAlarms, taskMessageKey } from "../tasks/open-task.js";
+import { openTask, taskAlarms } from "../tasks/open-task.js";
+import { taskMessageKey } from "../tasks/task-keys.js";
 import { showTask } from "../tasks/task-message.js";
 import { filledText } from "../text-variables.js";
 

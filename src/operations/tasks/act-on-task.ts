@@ -8,7 +8,7 @@ import { postOutbox, putNotices } from "../outbox.js";
 import type { DeskPorts } from "../perform-ports.js";
 import { readPolicy } from "../scene.js";
 import { closeTaskWithin } from "./close-task.js";
-import { alarmPrefix, taskMessageKey } from "./open-task.js";
+import { alarmPrefix, taskMessageKey } from "./task-keys.js";
 import { showTask } from "./task-message.js";
 import { workingTimeOf } from "./working-time.js";
 

@@ -2,7 +2,7 @@ import { SYSTEM_EVENTS } from "../../engine/event.js";
 import type { Task, TaskPatch } from "../../ports/tasks.js";
 import type { Tx } from "../../ports/transactions.js";
 import type { DeskPorts } from "../perform-ports.js";
-import { alarmPrefix } from "./open-task.js";
+import { alarmPrefix } from "./task-keys.js";
 
 /**
  * Closes an open task, disarms its alarms and tells its run (`task.closed`), in the caller's transaction, which holds the account's lock.

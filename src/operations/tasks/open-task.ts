@@ -9,6 +9,7 @@ import type { Instant } from "../../values/instant.js";
 import { deliveryId } from "../delivery-id.js";
 import { putNotices } from "../outbox.js";
 import type { DeskPorts } from "../perform-ports.js";
+import { alarmPrefix, taskMessageKey } from "./task-keys.js";
 
 /** A task to open, its texts filled in and its assignee found. */
 export interface TaskToOpen
@@ -105,11 +106,6 @@ export async function openTask(ports: DeskPorts, tx: Tx, order: TaskToOpen): Pro
   return task;
 }
 
-/** The ledger's key of a task's own Slack message. */
-export function taskMessageKey(taskId: string): string {
-  return `task:${taskId}|slack`;
-}
-
 /** Reminders and rungs of the ladder, from due, in the zone and calendar that the due date was made in. */
 export function taskAlarms(
   task: Pick<Task, "id" | "accountId" | "dueAt" | "escalate" | "escalated">,
@@ -138,9 +134,4 @@ export function taskAlarms(
       }),
     ),
   ];
-}
-
-/** Every due item of a task begins so. */
-export function alarmPrefix(taskId: string): string {
-  return `task:${taskId}|`;
 }

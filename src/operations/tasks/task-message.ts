@@ -4,11 +4,11 @@ import type { Task } from "../../ports/tasks.js";
 import { formatDuration } from "../../values/duration.js";
 import type { DeskPorts } from "../perform-ports.js";
 import { readPolicy } from "../scene.js";
-import { taskMessageKey } from "./open-task.js";
+import { taskMessageKey, taskOfMessage } from "./task-keys.js";
 
 /** What the message behind a ledger key of a task shows now; undefined if it was closed before it was ever posted, or isn't there. */
 export async function taskBody(ports: DeskPorts, ledgerKey: string): Promise<SlackBody | undefined> {
-  const id = /^task:([^|]+)\|slack(@\d+)?$/.exec(ledgerKey)?.[1];
+  const id = taskOfMessage(ledgerKey);
   const task = id === undefined ? undefined : await ports.store.read((tx) => ports.tasks.read(tx, id));
   if (!task || task.status !== "open") return undefined;
   return ports.composer.task(await taskCard(ports, task));
