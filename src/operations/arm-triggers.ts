@@ -38,14 +38,22 @@ export async function armBefore(
     for (const [index, trigger] of plan.enroll.when.entries()) {
       if (trigger.kind !== "before") continue;
       const mentions = references(trigger.date);
-      if (changed !== undefined && !changed.some((path) => mentions.includes(path) || ARRIVALS.has(path))) continue;
+      if (changed !== undefined && !changed.some((path) => mentions.includes(path) || ALWAYS_CONCERN.has(path)))
+        continue;
       await armOne(store, tx, plan, index, trigger, accountIds, asOf);
     }
   }
 }
 
-/** A new account, contact or contract has dates that nobody announced as changed one by one. */
-const ARRIVALS = new Set(["account.id", "contact.id", "contract.id"]);
+/** What is new has dates that nobody announced one by one; another zone or calendar makes of a date another instant. */
+const ALWAYS_CONCERN = new Set([
+  "account.id",
+  "contact.id",
+  "contract.id",
+  "account.timezone",
+  "account.calendar",
+  "account.country",
+]);
 
 /** The prefix of all due items of a playbook's triggers. */
 export function triggerPrefix(kind: "before" | "every", playbook: string, trigger?: number): string {

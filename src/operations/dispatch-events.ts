@@ -121,7 +121,7 @@ async function enrolByTrigger(
 ): Promise<void> {
   const candidates = plan.enroll.when.filter((trigger, index) => namesEvent(trigger, index, plan.playbook, event));
   if (candidates.length === 0) return;
-  const { accountId, contractId, at } = event;
+  const { accountId, contractId } = event;
   const contactIds =
     plan.subject === "account"
       ? [undefined]
@@ -129,7 +129,19 @@ async function enrolByTrigger(
         ? [event.contactId]
         : ((await store.customers.belongings(tx, [accountId])).get(accountId)?.contacts ?? []);
   const runEvent = runEventOf(event);
+  const known = await store.customers.locate(tx, {
+    account: [accountId],
+    contact: contactIds.flatMap((id) => id ?? []),
+    contract: contractId === undefined ? [] : [contractId],
+  });
   for (const contactId of contactIds) {
+    // An event that waited for its account is older than every fact of it: the run begins with the facts.
+    const at = Math.max(
+      event.at,
+      known.account.get(accountId)?.since ?? event.at,
+      known.contact.get(contactId ?? "")?.since ?? event.at,
+      known.contract.get(contractId ?? "")?.since ?? event.at,
+    );
     const subject = {
       accountId,
       ...(contactId === undefined ? {} : { contactId }),

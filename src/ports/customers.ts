@@ -128,6 +128,8 @@ export interface UpsertResult extends UpsertReport {
 export interface Place {
   readonly accountId: string;
   readonly timezone: string;
+  /** Since when it is known: before that it has no facts. */
+  readonly since: Instant;
 }
 
 export interface Customers {

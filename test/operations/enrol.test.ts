@@ -169,6 +169,33 @@ describe("by trigger", () => {
     ]);
   });
 
+  it("an event that waited for its account enrols it when it arrives, from then on", async () => {
+    await world.publish(
+      workspaceOf([
+        planOf("rescue", {
+          when: [{ kind: "event", event: "signal.raised" }],
+          if: equals("account.tier", "enterprise"),
+        }),
+      ]),
+    );
+    await appendEvents(
+      world.ports,
+      [{ id: "early", name: "signal.raised", account: "a-1", at: world.clock.now(), payload: {} }],
+      "http",
+    );
+    await world.settle();
+    world.clock.moveTo(at("2026-03-05T12:00Z"));
+    await upsertCustomers(
+      world.ports,
+      { accounts: [{ id: "a-1", fields: { tier: "enterprise" } }] },
+      { source: "import" },
+    );
+    await world.settle();
+    expect((await world.runs()).map((run) => [run.id, run.enrolledBy, run.startedAt])).toEqual([
+      ["run/rescue/a-1/a-1/1", "early", at("2026-03-05T12:00Z")],
+    ]);
+  });
+
   it("a contract's event gives the run its contract, and only that contract's events match it", async () => {
     await accounts("a-1");
     await upsertCustomers(

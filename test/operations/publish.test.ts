@@ -144,6 +144,19 @@ describe("before:", () => {
     expect(await armed()).toEqual([["before/renewal/0/a-1/k-1", "2027-05-01T07:00:00Z", "open"]]);
   });
 
+  it("moves with the account's zone", async () => {
+    await world.publish(workspaceOf([RENEWAL]));
+    await contract("k-1", "2026-06-30");
+    await world.settle();
+    await upsertCustomers(
+      world.ports,
+      { accounts: [{ id: "a-1", fields: { timezone: "Asia/Tokyo" } }] },
+      { source: "import" },
+    );
+    await world.settle();
+    expect(await armed()).toEqual([["before/renewal/0/a-1/k-1", "2026-05-01T00:00:00Z", "open"]]);
+  });
+
   it("doesn't fire for a date that moved and was not dispatched yet", async () => {
     await world.publish(workspaceOf([RENEWAL]));
     await contract("k-1", "2026-06-30");

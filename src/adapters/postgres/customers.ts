@@ -64,8 +64,8 @@ export const postgresCustomers: Customers = {
   },
 
   async locate(tx, ids) {
-    const places = async (rows: Promise<readonly { id: string; accountId: string; timezone: string }[]>) =>
-      new Map((await rows).map(({ id, accountId, timezone }): [string, Place] => [id, { accountId, timezone }]));
+    const places = async (rows: Promise<readonly (Place & { id: string })[]>) =>
+      new Map((await rows).map(({ id, ...place }): [string, Place] => [id, place]));
     const none = new Map<string, Place>();
     return {
       account:
@@ -73,7 +73,12 @@ export const postgresCustomers: Customers = {
           ? none
           : await places(
               inside(tx)
-                .select({ id: accounts.id, accountId: accounts.id, timezone: accounts.timezone })
+                .select({
+                  id: accounts.id,
+                  accountId: accounts.id,
+                  timezone: accounts.timezone,
+                  since: accounts.createdAt,
+                })
                 .from(accounts)
                 .where(inArray(accounts.id, [...ids.account])),
             ),
@@ -82,7 +87,12 @@ export const postgresCustomers: Customers = {
           ? none
           : await places(
               inside(tx)
-                .select({ id: contacts.id, accountId: contacts.accountId, timezone: accounts.timezone })
+                .select({
+                  id: contacts.id,
+                  accountId: contacts.accountId,
+                  timezone: accounts.timezone,
+                  since: contacts.createdAt,
+                })
                 .from(contacts)
                 .innerJoin(accounts, eq(accounts.id, contacts.accountId))
                 .where(inArray(contacts.id, [...ids.contact])),
@@ -92,7 +102,12 @@ export const postgresCustomers: Customers = {
           ? none
           : await places(
               inside(tx)
-                .select({ id: contracts.id, accountId: contracts.accountId, timezone: accounts.timezone })
+                .select({
+                  id: contracts.id,
+                  accountId: contracts.accountId,
+                  timezone: accounts.timezone,
+                  since: contracts.createdAt,
+                })
                 .from(contracts)
                 .innerJoin(accounts, eq(accounts.id, contracts.accountId))
                 .where(inArray(contracts.id, [...ids.contract])),
