@@ -31,7 +31,7 @@ describe("the shipped playbooks", () => {
 
   it("give every step a path of its own, which the engine finds", () => {
     for (const plan of workspace.plans) {
-      const paths = [...JSON.stringify([plan.steps, plan.onExit.steps]).matchAll(/"path":"([a-z][^".]*)"/g)].map(
+      const paths = [...JSON.stringify([plan.steps, plan.onExit.steps]).matchAll(/\{"path":"([^"]*)"/g)].map(
         ([, path]) => path,
       );
       expect(new Set(paths).size).toBe(paths.length);
