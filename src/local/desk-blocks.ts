@@ -40,8 +40,12 @@ export function mrkdwnHtml(text: string): string {
     .replace(/(^|[\s(>])_([^_\n]+)_(?=$|[\s).,:;!?])/g, "$1<i>$2</i>")
     .replace(/`([^`\n]+)`/g, "<code>$1</code>")
     .replace(/\n/g, "<br>")
+    .replace(/🔴|🟡|🟢|⚪/gu, (light) => `<span class="dot ${LIGHTS[light]}" title="${LIGHTS[light]}"></span>`)
     .replace(/\u0000(\d+)\u0000/g, (_whole, index: string) => links[Number(index)] ?? "");
 }
+
+/** Drawn, because not every machine has a font with them. */
+const LIGHTS: Readonly<Record<string, string>> = { "🔴": "red", "🟡": "yellow", "🟢": "green", "⚪": "unknown" };
 
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);

@@ -1,4 +1,4 @@
-import type { Instant } from "../../values/instant.js";
+import type { Home, HomeAccount, HomeTask } from "../../ports/desk-home.js";
 import {
   button,
   context,
@@ -13,35 +13,7 @@ import {
 } from "./block-kit.js";
 import { taskReferenceText } from "./button-value.js";
 import { ACTION } from "./messages.js";
-import { healthText, instantText, moneyText, type ShownHealth } from "./shown-values.js";
-
-/** All that one person's Home tab shows. Order as given. */
-export interface Home {
-  readonly person: { readonly name: string; readonly timezone: string; readonly locale: string };
-  readonly at: Instant;
-  readonly overdue: readonly HomeTask[];
-  readonly today: readonly HomeTask[];
-  readonly snoozed: readonly HomeTask[];
-  /** Open and due after today. */
-  readonly later: number;
-  /** Worst first. */
-  readonly accounts: readonly HomeAccount[];
-}
-
-export interface HomeTask {
-  readonly id: string;
-  readonly revision: number;
-  readonly title: string;
-  readonly account: string;
-  readonly due: Instant;
-  readonly snoozedUntil?: Instant;
-}
-
-export interface HomeAccount extends ShownHealth {
-  readonly name: string;
-  readonly arr?: number;
-  readonly openTasks: number;
-}
+import { healthText, instantText, moneyText } from "./shown-values.js";
 
 /**
  * The Home tab: overdue, today, snoozed, and the person's accounts by risk; `HOME_PAGE_LINES` lines a page, so that it never

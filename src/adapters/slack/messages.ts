@@ -49,6 +49,11 @@ export function createSlackMessages(options: SlackMessagesOptions = {}): Pick<Co
 
 function nudgeBody(nudge: Nudge, options: SlackMessagesOptions): SlackBody {
   const text = mrkdwnOf(nudge.text);
+  // Messages that no run sent are about nothing.
+  const about = [nudge.account.name, humanName(nudge.playbook), humanName(nudge.step)]
+    .filter((part) => part !== "")
+    .map(nameText)
+    .join(" · ");
   const names = [...new Set(nudge.actions)].slice(0, NUDGE_ACTIONS_MAX);
   const buttons = names.map((action) => {
     const url = action === "open_account" ? options.accountUrl?.(nudge.account.id) : undefined;
@@ -59,7 +64,7 @@ function nudgeBody(nudge: Nudge, options: SlackMessagesOptions): SlackBody {
   });
   return bounded(truncate(text, SLACK_LIMITS.fallbackText), [
     section(text),
-    context([nudge.account.name, humanName(nudge.playbook), humanName(nudge.step)].map(nameText).join(" · ")),
+    ...(about === "" ? [] : [context(about)]),
     ...(buttons.length === 0 ? [] : [{ type: "actions", elements: buttons }]),
   ]);
 }

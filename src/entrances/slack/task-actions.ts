@@ -1,4 +1,4 @@
-import type { Home } from "../../adapters/slack/home.js";
+import type { Home } from "../../ports/desk-home.js";
 import type { Assignable } from "../../adapters/slack/modals.js";
 import type { TaskCard } from "../../ports/composer.js";
 import type { Instant } from "../../values/instant.js";

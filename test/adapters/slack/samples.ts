@@ -1,4 +1,4 @@
-import type { Home, HomeTask } from "../../../src/adapters/slack/home.js";
+import type { Home, HomeTask } from "../../../src/ports/desk-home.js";
 import type { TaskCard } from "../../../src/ports/composer.js";
 
 export const CARD: TaskCard = {

@@ -1,4 +1,4 @@
-import type { Home } from "../../../src/adapters/slack/home.js";
+import type { Home } from "../../../src/ports/desk-home.js";
 import type { NudgeClick, TaskAct, TaskActions, TaskActResult } from "../../../src/entrances/slack/task-actions.js";
 import type { TaskCard } from "../../../src/ports/composer.js";
 import type { KeptSlackRequest, SlackRequestLog } from "../../../src/ports/slack-request-log.js";
