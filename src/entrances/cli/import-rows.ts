@@ -1,0 +1,264 @@
+import { createReadStream } from "node:fs";
+import { basename } from "node:path";
+import { parse } from "csv-parse";
+import type { ImportProblem, ImportRecord } from "../../operations/import-files.js";
+import { suggestion } from "../../playbook/nearest.js";
+import type { CustomerKind } from "../../ports/customers.js";
+
+/** The longest line of a file, in bytes. */
+export const IMPORT_LINE_BYTES_MAX = 1_048_576;
+
+/** What a file is called by its rows; the first is the usual name. Also the order in which files go in: accounts before what belongs to them. */
+const NAMES: Readonly<Record<CustomerKind, readonly string[]>> = {
+  users: ["users", "colleagues"],
+  absences: ["absences"],
+  accounts: ["accounts"],
+  contacts: ["contacts"],
+  contracts: ["contracts"],
+  goals: ["goals"],
+  tickets: ["tickets"],
+  surveyAnswers: ["surveys", "survey-answers"],
+  samples: ["usage", "samples"],
+};
+
+export const IMPORT_KINDS = Object.keys(NAMES) as readonly CustomerKind[];
+
+export interface ImportFile {
+  readonly path: string;
+  readonly kind: CustomerKind;
+}
+
+/** What is in a file, by its name: `accounts.csv`, `usage-2026.jsonl`. A sentence where the name doesn't tell. */
+export function importFileOf(path: string, kind?: string): ImportFile | { readonly problem: string } {
+  const name = basename(path).toLowerCase();
+  if (!/\.(csv|jsonl|ndjson)$/.test(name)) return { problem: `${path}: only .csv and .jsonl files can be imported` };
+  if (kind !== undefined) {
+    const found = IMPORT_KINDS.find((one) => one === kind || NAMES[one].includes(kind));
+    const known = IMPORT_KINDS.map((one) => NAMES[one][0] as string);
+    return found === undefined
+      ? { problem: `"${kind}" is no kind of rows. ${suggestion(kind, known)}` }
+      : { path, kind: found };
+  }
+  const stem = name.replace(/\.[a-z]+$/, "");
+  const found = IMPORT_KINDS.find((one) =>
+    NAMES[one].some((word) => new RegExp(`(^|[-_.])${word}($|[-_.\\d])`).test(stem)),
+  );
+  if (found !== undefined) return { path, kind: found };
+  const known = IMPORT_KINDS.map((one) => NAMES[one][0]).join(", ");
+  return { problem: `${path}: the name doesn't tell what is in it. Name it after one of ${known}, or say --kind KIND` };
+}
+
+/** Files in the order in which they can go in: colleagues, accounts, then what belongs to accounts. */
+export function inImportOrder(files: readonly ImportFile[]): ImportFile[] {
+  return [...files].sort((a, b) => IMPORT_KINDS.indexOf(a.kind) - IMPORT_KINDS.indexOf(b.kind));
+}
+
+/** The rows of files, one file after the other. */
+export async function* readImportFiles(files: readonly ImportFile[]): AsyncGenerator<ImportRecord | ImportProblem> {
+  for (const file of files) yield* readImportFile(file);
+}
+
+/**
+ * The rows of one file as they stand there, a line's problem instead of a row where it can't be read. UTF-8, with or without
+ * a byte-order mark; CSV with commas, semicolons or tabs, quotes, LF or CRLF. A file that can't be opened throws.
+ */
+export async function* readImportFile(file: ImportFile): AsyncGenerator<ImportRecord | ImportProblem> {
+  if (file.path.toLowerCase().endsWith(".csv")) yield* readCsv(file);
+  else yield* readJsonLines(file);
+}
+
+async function* readCsv(file: ImportFile): AsyncGenerator<ImportRecord | ImportProblem> {
+  const place = (line: number, column: number) => ({ file: file.path, line, column });
+  const chunks = textOf(file.path);
+  const first = await chunks.next();
+  if (first.done)
+    return void (yield { ...place(1, 1), message: "the file is empty; its first line must name the columns" });
+  const delimiter = delimiterOf(first.value);
+  const parser = parse({
+    delimiter,
+    bom: true,
+    raw: true,
+    relax_column_count: true,
+    skip_empty_lines: true,
+    max_record_size: IMPORT_LINE_BYTES_MAX,
+  });
+  const feed = (async () => {
+    for (let next: IteratorResult<string> = first; !next.done; next = await chunks.next()) {
+      if (!parser.write(next.value))
+        await new Promise<void>((resolve) => parser.once("drain", resolve).once("close", resolve));
+      if (parser.destroyed) return;
+    }
+    parser.end();
+  })();
+  feed.catch((error: unknown) => parser.destroy(error instanceof Error ? error : new Error(String(error))));
+  let line = 1;
+  let headings: string[] | undefined;
+  let headingPlace = (_heading: string) => place(1, 1);
+  try {
+    for await (const { raw, record } of parser as AsyncIterable<{ raw: string; record: string[] }>) {
+      // Empty lines that were skipped stand at the beginning of the next record's text.
+      const lead = /^(?:[ \t]*\r?\n)*/.exec(raw)?.[0] ?? "";
+      const at = line + count(lead, "\n");
+      line += count(raw, "\n") + (raw.endsWith("\n") ? 0 : raw.endsWith("\r") ? 1 : 0);
+      const text = raw.slice(lead.length);
+      if (headings === undefined) {
+        headings = record.map((heading) => heading.trim());
+        const names = headings;
+        headingPlace = (heading) =>
+          place(at, startOf(text.replace(/^\ufeff/, ""), delimiter, Math.max(0, names.indexOf(heading))));
+        const twice = headings.find((heading, index) => headings?.indexOf(heading) !== index);
+        if (twice !== undefined)
+          return void (yield {
+            ...place(at, 1),
+            message: `the column "${twice}" is there twice; nothing of this file was read`,
+          });
+        continue;
+      }
+      if (record.length !== headings.length) {
+        const message = `the row has ${record.length} cells, but there are ${headings.length} columns`;
+        yield { ...place(at, startOf(text, delimiter, Math.min(record.length, headings.length))), message };
+        continue;
+      }
+      const names = headings;
+      yield {
+        file: file.path,
+        line: at,
+        kind: file.kind,
+        cells: Object.fromEntries(names.map((name, index) => [name, record[index]])),
+        column: (heading) => startOf(text, delimiter, Math.max(0, names.indexOf(heading))),
+        headingPlace,
+      };
+    }
+  } catch (error) {
+    if (!isCsvError(error)) throw error;
+    // After a quote that is never closed nothing of the rest can be told apart.
+    yield { ...place(line, 1), message: `${plainWords(error)}; the rest of the file was not read` };
+  } finally {
+    parser.destroy();
+    await chunks.return(undefined);
+  }
+}
+
+async function* readJsonLines(file: ImportFile): AsyncGenerator<ImportRecord | ImportProblem> {
+  let line = 0;
+  for await (const text of linesOf(file.path)) {
+    line += 1;
+    const place = { file: file.path, line, column: 1 };
+    if (text === TOO_LONG) {
+      yield { ...place, message: `the line is longer than ${IMPORT_LINE_BYTES_MAX / 1024} KiB` };
+      continue;
+    }
+    if (text.trim() === "") continue;
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch (error) {
+      yield {
+        ...place,
+        column: positionIn(error, text),
+        message: 'the line is not JSON: each line must be one object such as {"id":"…"}',
+      };
+      continue;
+    }
+    if (typeof value !== "object" || value === null || Array.isArray(value)) {
+      yield { ...place, message: "the line must be one JSON object" };
+      continue;
+    }
+    yield {
+      file: file.path,
+      line,
+      kind: file.kind,
+      cells: value as Record<string, unknown>,
+      column: (heading) => columnOfKey(text, heading),
+    };
+  }
+}
+
+/** Stands for a line that is too long to be read. */
+const TOO_LONG = "\u0000too long";
+
+/** Lines without their ends; `TOO_LONG` for one over the limit. A byte-order mark is left out. */
+export async function* linesOf(path: string): AsyncGenerator<string> {
+  let rest = "";
+  let isSkipping = false;
+  for await (const chunk of textOf(path)) {
+    const pieces = (rest + chunk).split("\n");
+    rest = pieces.pop() as string;
+    for (const piece of pieces) {
+      if (isSkipping || piece.length > IMPORT_LINE_BYTES_MAX) yield TOO_LONG;
+      else yield piece.endsWith("\r") ? piece.slice(0, -1) : piece;
+      isSkipping = false;
+    }
+    if (rest.length > IMPORT_LINE_BYTES_MAX) [rest, isSkipping] = ["", true];
+  }
+  if (isSkipping) yield TOO_LONG;
+  else if (rest !== "") yield rest;
+}
+
+async function* textOf(path: string): AsyncGenerator<string> {
+  const decoder = new TextDecoder("utf-8");
+  for await (const chunk of createReadStream(path, { highWaterMark: 256 * 1024 })) {
+    const text = decoder.decode(chunk as Buffer, { stream: true });
+    if (text !== "") yield text;
+  }
+  const end = decoder.decode();
+  if (end !== "") yield end;
+}
+
+/** Whichever of comma, semicolon and tab the headings have most of. */
+function delimiterOf(text: string): string {
+  const headings = /^[^\r\n]*/.exec(text)?.[0] ?? "";
+  return [",", ";", "\t"].reduce((best, one) => (count(headings, one) > count(headings, best) ? one : best));
+}
+
+/** Where the cell with this number begins in a record's text, from 1; in a record of several lines, counted on in the first. */
+function startOf(text: string, delimiter: string, cell: number): number {
+  let at = 0;
+  for (let passed = 0; passed < cell && at < text.length; passed++) {
+    if (text[at] === '"') {
+      at += 1;
+      while (at < text.length && !(text[at] === '"' && text[at + 1] !== '"')) at += text[at] === '"' ? 2 : 1;
+    }
+    const next = text.indexOf(delimiter, at);
+    if (next < 0) break;
+    at = next + 1;
+  }
+  return at + 1;
+}
+
+function columnOfKey(text: string, key: string): number {
+  const at = new RegExp(`${JSON.stringify(key).replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}\\s*:\\s*`).exec(text);
+  return at === null ? 1 : at.index + at[0].length + 1;
+}
+
+function positionIn(error: unknown, text: string): number {
+  const position = /position (\d+)/.exec(error instanceof Error ? error.message : "")?.[1];
+  return position === undefined ? text.length + 1 : Number(position) + 1;
+}
+
+function count(text: string, part: string): number {
+  return text.split(part).length - 1;
+}
+
+interface CsvFault extends Error {
+  readonly code: string;
+}
+
+function isCsvError(error: unknown): error is CsvFault {
+  return error instanceof Error && "code" in error && String(error.code).startsWith("CSV_");
+}
+
+function plainWords(error: CsvFault): string {
+  switch (error.code) {
+    case "CSV_QUOTE_NOT_CLOSED":
+      return "a quotation mark is opened here and never closed";
+    case "CSV_MAX_RECORD_SIZE":
+      return `a row is longer than ${IMPORT_LINE_BYTES_MAX / 1024} KiB; is a quotation mark not closed?`;
+    case "CSV_INVALID_CLOSING_QUOTE":
+    case "INVALID_OPENING_QUOTE":
+    case "CSV_NON_TRIMABLE_CHAR_AFTER_CLOSING_QUOTE":
+      return 'a quotation mark stands inside a cell; write it twice ("") in a cell that is quoted';
+    default:
+      return "the row can't be read";
+  }
+}

@@ -1,0 +1,182 @@
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { beforeEach, describe, expect, it } from "vitest";
+import { makePortfolio } from "../../../examples/portfolio/make.js";
+import { BUILT_IN_FIELDS, type Model } from "../../../src/customers/model.js";
+import {
+  type ImportFile,
+  importFileOf,
+  inImportOrder,
+  readImportFiles,
+} from "../../../src/entrances/cli/import-rows.js";
+import { importRecords } from "../../../src/operations/import-files.js";
+import type { CustomerBatch, UpsertReport } from "../../../src/ports/customers.js";
+
+let folder: string;
+let taken: CustomerBatch[];
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "waypost-import-"));
+  taken = [];
+});
+
+const typed = (fields: Readonly<Record<string, "string" | "number" | "boolean" | "date" | "datetime">>) =>
+  Object.fromEntries(Object.entries(fields).map(([name, type]) => [name, { type }]));
+const model: Model = {
+  account: { ...typed(BUILT_IN_FIELDS.account), seats: { type: "number" }, qbr_date: { type: "date" } },
+  contact: typed(BUILT_IN_FIELDS.contact),
+  contract: typed(BUILT_IN_FIELDS.contract),
+  roles: { contact: ["champion"], staff: ["account_executive"], pools: [] },
+  metrics: {},
+  milestones: {},
+  events: {},
+  outcomes: {},
+};
+
+function file(name: string, content: string): ImportFile {
+  writeFileSync(join(folder, name), content);
+  return importFileOf(join(folder, name)) as ImportFile;
+}
+
+const none = {
+  users: 0,
+  absences: 0,
+  accounts: 0,
+  contacts: 0,
+  contracts: 0,
+  samples: 0,
+  tickets: 0,
+  surveyAnswers: 0,
+  goals: 0,
+};
+
+async function run(...files: ImportFile[]) {
+  const report = await importRecords(readImportFiles(files), {
+    model,
+    upsert: async (batch): Promise<UpsertReport> => {
+      taken.push(batch);
+      return { changed: { ...none, accounts: batch.accounts?.length ?? 0 }, refused: [] };
+    },
+  });
+  const problems = report.problems.map(
+    (one) => `${one.file.slice(folder.length + 1)}:${one.line}:${one.column} ${one.message}`,
+  );
+  return { ...report, problems };
+}
+
+describe("reading CSV", () => {
+  it("takes the byte-order mark, semicolons, CRLF and quotes as exports write them", async () => {
+    await run(
+      file("accounts.csv", '\ufeffid;name;seats\r\na-1;"Smith; Sons ""Ltd""";12\r\na-2;"two\r\nlines";3.5\r\n'),
+    );
+    expect(taken[0]?.accounts).toEqual([
+      { id: "a-1", fields: { name: 'Smith; Sons "Ltd"', seats: 12 } },
+      { id: "a-2", fields: { name: "two\r\nlines", seats: 3.5 } },
+    ]);
+  });
+
+  it("clears by an empty cell and leaves by a missing column", async () => {
+    await run(file("accounts.csv", "id,name,arr,qbr_date,is_test,role:account_executive\na-1,Acme,,2026-03-02,no,\n"));
+    expect(taken[0]?.accounts).toEqual([
+      {
+        id: "a-1",
+        fields: { name: "Acme", arr: null, qbr_date: "2026-03-02", is_test: false },
+        roles: { account_executive: null },
+      },
+    ]);
+  });
+
+  it("says where a bad cell stands, also after a quoted one and after empty lines, and takes the other rows", async () => {
+    const report = await run(
+      file("accounts.csv", 'id,name,arr\na-1,"Comma, Inc",12k\n\na-2,Fine,"1,5"\na-3,Good,7\na-3,Again,8\n'),
+    );
+    expect(report.problems).toEqual([
+      'accounts.csv:2:18 "12k" is no number',
+      'accounts.csv:4:10 "1,5" is no number (write 1.5)',
+      'accounts.csv:6:1 id "a-3" stands in line 5 already; this row is left out',
+    ]);
+    expect(taken[0]?.accounts?.map((row) => row.id)).toEqual(["a-3"]);
+    expect([report.rows, report.bad]).toEqual([4, 3]);
+  });
+
+  it("says once that a heading is unknown, with the nearest one, and takes no row of the file", async () => {
+    const report = await run(file("accounts.csv", "id,name,seat,role:account_exec\na-1,Acme,5,\na-2,Beta,6,\n"));
+    expect(report.problems).toEqual([
+      'accounts.csv:1:9 "seat" is no heading of accounts; did you mean "seats"?. No row of this file is taken until it is right',
+    ]);
+    expect([report.bad, taken]).toEqual([2, []]);
+  });
+
+  it("reports a row of another length, a quotation mark that stays open, and an empty file", async () => {
+    const report = await run(
+      file("accounts.csv", "id,name\na-1\na-2,Fine\n"),
+      file("contacts.csv", 'id,account,name\nc-1,a-2,"never closed\nc-2,a-2,Lost\n'),
+      file("contracts.csv", ""),
+    );
+    expect(report.problems).toEqual([
+      "accounts.csv:2:1 the row has 1 cells, but there are 2 columns",
+      "contacts.csv:2:1 a quotation mark is opened here and never closed; the rest of the file was not read",
+      "contracts.csv:1:1 the file is empty; its first line must name the columns",
+    ]);
+    expect(taken[0]?.accounts).toEqual([{ id: "a-2", fields: { name: "Fine" } }]);
+  });
+});
+
+describe("reading JSON lines", () => {
+  it("takes samples, and says where a line is no JSON, a value no number, a line too long", async () => {
+    const report = await run(
+      file(
+        "usage.jsonl",
+        [
+          '{"id":"s-1","account":"a-1","contact":"c-1","sample":"logins","value":3,"at":"2026-01-05T12:00:00Z"}',
+          '{"id":"s-2","account":"a-1","sample":"logins","value":"lots","at":"2026-01-05T12:00:00Z"}',
+          '{"id":"s-3",}',
+          "[1]",
+          `{"id":"${"x".repeat(1_048_600)}"}`,
+          "",
+          '{"id":"s-4","account":"a-1","sample":"logins","value":1,"at":"2026-13-05T12:00:00Z"}',
+        ].join("\n"),
+      ),
+    );
+    expect(taken[0]?.samples).toEqual([
+      { id: "s-1", accountId: "a-1", name: "logins", at: Date.UTC(2026, 0, 5, 12), value: 3, user: "c-1" },
+    ]);
+    expect(report.problems).toEqual([
+      'usage.jsonl:2:55 "lots" is no number',
+      'usage.jsonl:3:13 the line is not JSON: each line must be one object such as {"id":"…"}',
+      "usage.jsonl:4:1 the line must be one JSON object",
+      "usage.jsonl:5:1 the line is longer than 1024 KiB",
+      'usage.jsonl:7:62 "2026-13-05T12:00:00Z" is no instant, such as "2026-03-02T09:00:00Z" or "2026-03-02T10:00:00+01:00"',
+    ]);
+  });
+});
+
+describe("files", () => {
+  it("are known by their names and go in in an order that works", () => {
+    const names = ["usage-2026.jsonl", "crm_contacts.csv", "accounts.csv", "users.csv", "surveys.ndjson"];
+    const files = names.map((name) => importFileOf(name) as ImportFile);
+    expect(inImportOrder(files).map((one) => one.kind)).toEqual([
+      "users",
+      "accounts",
+      "contacts",
+      "surveyAnswers",
+      "samples",
+    ]);
+    expect(importFileOf("export.csv", "contact")).toEqual({
+      problem: '"contact" is no kind of rows. Did you mean "contacts"?',
+    });
+    expect(importFileOf("people.xlsx")).toEqual({ problem: "people.xlsx: only .csv and .jsonl files can be imported" });
+    expect(importFileOf("export.csv")).toEqual({
+      problem:
+        "export.csv: the name doesn't tell what is in it. Name it after one of users, absences, accounts, contacts, contracts, goals, tickets, surveys, usage, or say --kind KIND",
+    });
+  });
+});
+
+describe("the example portfolio", () => {
+  it("is what its script makes, byte for byte", () => {
+    for (const [name, content] of makePortfolio()) {
+      expect(readFileSync(join("examples/portfolio", name), "utf8") === content, name).toBe(true);
+    }
+  });
+});
