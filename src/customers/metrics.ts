@@ -37,7 +37,9 @@ export function metricValue(
       (metric.role === undefined || (user !== undefined && whose.roleOf?.(user) === metric.role)),
   );
   if (metric.baseline === undefined) return aggregate(metric, counted, asOf, 0);
-  const lengthMs = metric.window === undefined ? 0 : windowMs(metric.window);
+  // Without a window there is none before the present one.
+  if (metric.window === undefined) return undefined;
+  const lengthMs = windowMs(metric.window);
   const values: number[] = [];
   for (let back = 1; back <= metric.baseline.weeks; back++) {
     // A window counts if it ended at or after the first sample: before that, silence says nothing.

@@ -360,8 +360,8 @@ function judgedSql(model: HealthModel, asOf: number): SQL {
         coalesce(o.until <= ${now}, false) as has_expired, coalesce(o.at <= ${now} and o.until > ${now}, false) as is_overridden,
         coalesce(h.model_hash <> ${healthModelHash(model)}, false) as is_model_new,
         case when h.model_hash = ${healthModelHash(model)} then h.band end as held,
-        score is not null and scored.coverage >= ${number(minCoverage)} as is_known,
-        case when score < ${number(status.yellow)} then 'red' when score < ${number(status.green)} then 'yellow' when score is not null then 'green' end as own_band
+        scored.score is not null and scored.coverage >= ${number(minCoverage)} as is_known,
+        case when scored.score < ${number(status.yellow)} then 'red' when scored.score < ${number(status.green)} then 'yellow' when scored.score is not null then 'green' end as own_band
       from scored left join health h on h.account_id = scored.account_id left join health_overrides o on o.account_id = scored.account_id
       where h.account_id is null or (h.at <= ${now} and (h.daily_at is null or h.daily_at < ${now}))),
     moved as (

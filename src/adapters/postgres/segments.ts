@@ -27,8 +27,7 @@ export const postgresSegments: SegmentStore = {
           insert into segment_members (segment, account_id, since) select segment, account_id, ${now} from judged where is_member
           on conflict do nothing returning segment, account_id),
         "left" as (
-          delete from segment_members m using judged j where m.segment = j.segment and m.account_id = j.account_id and not j.is_member
-          and m.since <= ${now} returning m.segment, m.account_id),
+          delete from segment_members m using judged j where m.segment = j.segment and m.account_id = j.account_id and not j.is_member returning m.segment, m.account_id),
         told_entered as (${told("entered")}),
         told_left as (${told("left")})
         select (select count(*)::int from entered) as entered, (select count(*)::int from "left") as "left"`,
