@@ -1,0 +1,52 @@
+import { Client, Connection } from "@temporalio/client";
+import type { OperatorVerb, RunStart, Workflows } from "../../ports/workflows.js";
+import { gzipCodec } from "./gzip-codec.js";
+import { asTemporalFault } from "./temporal-faults.js";
+import { temporalWorkflows } from "./temporal-workflows.js";
+
+export interface TemporalClientOptions {
+  readonly address: string;
+  readonly namespace: string;
+  readonly apiKey?: string | undefined;
+  readonly tls?: boolean | undefined;
+}
+
+/** A client that connects with its first call, so that a process can start before Temporal does, or outlive a restart of it. */
+export function lazyTemporalClient({ address, namespace, apiKey, tls }: TemporalClientOptions): Client {
+  const connection = Connection.lazy({
+    address,
+    connectTimeout: "5 seconds",
+    ...(apiKey === undefined ? {} : { apiKey }),
+    ...(tls === true || (tls === undefined && apiKey !== undefined) ? { tls: true } : {}),
+  });
+  return new Client({ connection, namespace, dataConverter: { payloadCodecs: [gzipCodec] } });
+}
+
+/** `temporalWorkflows` whose calls end within `timeoutMs` of real time; throws `TemporalUnavailable` where the server, or every worker, is away. */
+export function boundedWorkflows(client: Client, taskQueue: string, timeoutMs: number): Workflows {
+  const workflows = temporalWorkflows(client, taskQueue);
+  const bounded = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await client.withDeadline(Date.now() + timeoutMs, work);
+    } catch (error) {
+      throw asTemporalFault(error);
+    }
+  };
+  return {
+    start: (start: RunStart) => bounded(() => workflows.start(start)),
+    signal: (runId, event) => bounded(() => workflows.signal(runId, event)),
+    operate: (runId, verb: OperatorVerb, by, at) => bounded(() => workflows.operate(runId, verb, by, at)),
+    state: (runId) => bounded(() => workflows.state(runId)),
+  };
+}
+
+/** Whether Temporal answers for the namespace within `timeoutMs`. Never throws. */
+export async function isTemporalReady(client: Client, timeoutMs: number): Promise<boolean> {
+  try {
+    const { namespace } = client.options;
+    await client.withDeadline(Date.now() + timeoutMs, () => client.workflowService.describeNamespace({ namespace }));
+    return true;
+  } catch {
+    return false;
+  }
+}

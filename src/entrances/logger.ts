@@ -1,0 +1,51 @@
+import pino from "pino";
+
+export type Logger = pino.Logger;
+
+/**
+ * Lines of JSON on stderr. Addresses of people and tokens never get out: they are replaced in every text of every line, also
+ * inside the messages and stacks of errors.
+ */
+export function createLogger(
+  level: string,
+  name: string,
+  stream: pino.DestinationStream = pino.destination({ fd: 2, sync: true }),
+): Logger {
+  return pino(
+    {
+      level,
+      base: { name, pid: process.pid },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      serializers: { err: errorOf, error: errorOf },
+      hooks: {
+        streamWrite: redact,
+      },
+    },
+    stream,
+  );
+}
+
+/** The text without e-mail addresses, tokens, and passwords in URLs. */
+export function redact(text: string): string {
+  return text
+    .replace(/\b(wp_[A-Za-z0-9_-]{8})[A-Za-z0-9_-]+/g, "$1…")
+    .replace(/\bx(?:ox[a-z]|app)-[\w-]+/g, "x…")
+    .replace(/(:\/\/[^\s/:@"]+):[^\s/@"]+@/g, "$1:…@")
+    .replace(/[\w.+%-]+@(?=[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,})/g, "…@");
+}
+
+/** An error with its causes, each a line: stacks only of faults, which are ours to mend. */
+function errorOf(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const causes: string[] = [];
+  for (let at = error.cause; at instanceof Error && causes.length < 5; at = at.cause)
+    causes.push(`${at.name}: ${at.message}`);
+  const code = (error as { code?: unknown }).code;
+  return {
+    name: error.name,
+    message: error.message,
+    ...(typeof code === "string" || typeof code === "number" ? { code } : {}),
+    ...(causes.length === 0 ? {} : { causes }),
+    stack: error.stack,
+  };
+}

@@ -1,0 +1,45 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { StoreUnavailable } from "../../ports/transactions.js";
+import type { Logger } from "../logger.js";
+
+export interface PollLoop {
+  /** In the log. */
+  readonly name: string;
+  /** Real milliseconds between two looks when there was nothing to do. */
+  readonly everyMs: number;
+  /** One look; how much was done. More than 0: it looks again at once. */
+  readonly work: () => Promise<number>;
+}
+
+const BACKOFF_FIRST_MS = 250;
+const BACKOFF_MAX_MS = 10_000;
+
+/**
+ * Looks until the signal aborts, then ends when the look under way has. Never throws: a look that fails is tried again with
+ * growing pauses, with one line in the log when it begins to fail and one when it works again.
+ */
+export async function runPollLoop(loop: PollLoop, signal: AbortSignal, logger: Logger): Promise<void> {
+  let failures = 0;
+  while (!signal.aborted) {
+    let pauseMs = loop.everyMs;
+    try {
+      const done = await loop.work();
+      if (failures > 0) logger.info({ loop: loop.name, failures }, `${loop.name}: works again`);
+      failures = 0;
+      if (done > 0) pauseMs = 0;
+    } catch (error) {
+      failures += 1;
+      pauseMs = Math.min(BACKOFF_FIRST_MS * 2 ** (failures - 1), BACKOFF_MAX_MS);
+      if (failures === 1) logFailure(logger, loop.name, error);
+    }
+    // Even a busy loop lets the rest of the process have its turn.
+    await sleep(pauseMs, undefined, { signal }).catch(() => {});
+  }
+}
+
+/** What is away is a line; what is broken has its stack. */
+function logFailure(logger: Logger, name: string, error: unknown): void {
+  const isAway = error instanceof StoreUnavailable || (error instanceof Error && error.name === "TemporalUnavailable");
+  if (isAway) logger.warn({ loop: name }, `${name}: ${error.message}; trying again until it works`);
+  else logger.error({ loop: name, err: error }, `${name}: failed; trying again until it works`);
+}

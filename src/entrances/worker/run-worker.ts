@@ -1,0 +1,237 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { DefaultLogger, Runtime } from "@temporalio/worker";
+import { createActivities } from "../../../activities/index.js";
+import { migrate } from "../../adapters/postgres/migrate.js";
+import { ensureSweepSchedule } from "../../adapters/temporal/sweep-schedule.js";
+import { createRunWorker, type RunWorkerOptions } from "../../adapters/temporal/worker.js";
+import { dispatchBatch } from "../../operations/dispatch-events.js";
+import { expireHealthOverride } from "../../operations/override-health.js";
+import { postOutbox } from "../../operations/outbox.js";
+import { pollDue } from "../../operations/poll-due.js";
+import { sweepDue } from "../../operations/sweep-health.js";
+import { deskDue } from "../../operations/tasks/desk-due.js";
+import { armDigests } from "../../operations/tasks/digest.js";
+import type { DueHandlers } from "../../operations/poll-due.js";
+import { StoreUnavailable } from "../../ports/transactions.js";
+import type { EnvironmentWith, WORKER_NEEDS } from "../environment.js";
+import { createLogger, type Logger } from "../logger.js";
+import { wire, type Wired } from "../wire.js";
+import { type PollLoop, runPollLoop } from "./poll-loop.js";
+
+export interface WorkerProcessOptions {
+  readonly logger?: Logger;
+  /** For tests: how long what is in flight may take after the signal. Default 10 s. */
+  readonly graceMs?: number;
+  /** For tests: workflows that were bundled before. */
+  readonly bundle?: RunWorkerOptions["bundle"];
+  /** Called once runs are being taken. */
+  readonly onReady?: () => void;
+}
+
+/** Ended because it was asked to, with nothing lost. */
+export const EXIT_OK = 0;
+/** A fault that this process can't get over: whoever supervises it starts another. */
+export const EXIT_FAULT = 3;
+
+/** How often each loop looks when there is nothing to do, real milliseconds. */
+const DISPATCH_EVERY_MS = 100;
+const DUE_EVERY_MS = 150;
+const OUTBOX_EVERY_MS = 500;
+const DIGESTS_EVERY_MS = 60_000;
+
+const BATCH = 200;
+
+/** The daily sweep is poked so often; above scale 1 so often that no day is waited for long, but never below 2 s. */
+const SWEEP_POKE_MS = 5 * 60_000;
+const SWEEP_POKE_LEAST_MS = 2_000;
+/** Of domain time, between two pokes at a scale above 1. */
+const SWEEP_POKE_DOMAIN_MS = 6 * 60 * 60_000;
+
+/**
+ * One worker: brings the database to the present schema, takes runs from Temporal, hands events on, does what falls due and posts what
+ * Slack is owed, until the signal aborts; then lets what is in flight end. Any number may run at once. While Postgres or Temporal is away it
+ * stays up and goes on trying.
+ *
+ * @returns the exit code: `EXIT_OK` after the signal, `EXIT_FAULT` after a fault
+ */
+export async function runWorker(
+  environment: EnvironmentWith<(typeof WORKER_NEEDS)[number]>,
+  signal: AbortSignal,
+  options: WorkerProcessOptions = {},
+): Promise<number> {
+  const logger = options.logger ?? createLogger(environment.WAYPOST_LOG_LEVEL ?? "info", "worker");
+  quietTemporal(logger);
+  const wired = wire(environment, "worker", logger);
+  try {
+    await untilItWorks(
+      "database",
+      () => migrate(environment.DATABASE_URL, (line) => logger.info(line)),
+      signal,
+      logger,
+    );
+    const running = await untilItWorks("Temporal", () => createWorker(environment, wired, options), signal, logger);
+    if (running === undefined) return EXIT_OK;
+    return await work(running, wired, signal, options);
+  } catch (error) {
+    logger.fatal({ err: error }, "the worker ends");
+    return EXIT_FAULT;
+  } finally {
+    await wired.close();
+  }
+}
+
+async function work(
+  { worker, close }: Awaited<ReturnType<typeof createRunWorker>>,
+  wired: Wired,
+  signal: AbortSignal,
+  options: WorkerProcessOptions,
+): Promise<number> {
+  const { logger } = wired;
+  const stop = new AbortController();
+  const onAbort = () => {
+    logger.info("shutting down: taking nothing more, letting what is in flight end");
+    stop.abort();
+    // Before RUNNING it would throw; then run() below is told at once.
+    if (worker.getState() === "RUNNING") worker.shutdown();
+  };
+  const loops = loopsOf(wired).map((loop) => runPollLoop(loop, stop.signal, logger));
+  loops.push(untilItWorks("sweep schedule", () => schedule(wired), stop.signal, logger).then(() => {}));
+  const runs = worker.run();
+  // It must not be unhandled while the loops end.
+  runs.catch(() => {});
+  if (signal.aborted) onAbort();
+  else signal.addEventListener("abort", onAbort, { once: true });
+  logger.info({ taskQueue: wired.taskQueue, scale: wired.clock.scale }, "ready: taking runs");
+  options.onReady?.();
+  try {
+    await runs;
+    if (!signal.aborted) throw new Error("Temporal's worker stopped by itself");
+    logger.info("ended");
+    return EXIT_OK;
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+    stop.abort();
+    await Promise.all(loops);
+    await close();
+  }
+}
+
+async function createWorker(
+  environment: EnvironmentWith<(typeof WORKER_NEEDS)[number]>,
+  wired: Wired,
+  options: WorkerProcessOptions,
+) {
+  const { TEMPORAL_API_KEY: apiKey, TEMPORAL_TLS: tls, WAYPOST_MAX_CACHED_RUNS: maxCachedWorkflows } = environment;
+  return createRunWorker(
+    createActivities(wired, () => sweep(wired)),
+    {
+      address: environment.TEMPORAL_ADDRESS,
+      namespace: environment.TEMPORAL_NAMESPACE ?? "default",
+      taskQueue: wired.taskQueue,
+      ...(apiKey === undefined ? {} : { apiKey }),
+      ...(tls === true || (tls === undefined && apiKey !== undefined) ? { tls: true } : {}),
+      ...(maxCachedWorkflows === undefined ? {} : { maxCachedWorkflows }),
+      ...(options.graceMs === undefined ? {} : { graceMs: options.graceMs }),
+      ...(options.bundle === undefined ? {} : { bundle: options.bundle }),
+    },
+  );
+}
+
+function loopsOf(wired: Wired): PollLoop[] {
+  const { store, clock, onFault } = wired;
+  const overrideExpiry: DueHandlers = {
+    override_expiry: async (_ports, _tx, item) => {
+      if (item.accountId !== undefined) await expireHealthOverride(wired.healthPorts, item.accountId, item.at);
+      return "done";
+    },
+  };
+  return [
+    { name: "dispatcher", everyMs: DISPATCH_EVERY_MS, work: () => dispatchBatch(wired.dispatch, BATCH) },
+    {
+      name: "due items",
+      everyMs: DUE_EVERY_MS,
+      work: async () => {
+        const desk = deskDue(wired);
+        const faulted = (item: string, error: unknown) => onFault(`due item ${item} failed and stays due`, error);
+        const done = await pollDue({ store, clock, onFault: faulted }, { ...desk.handlers, ...overrideExpiry }, BATCH);
+        if (done > 0) await desk.finish();
+        return done;
+      },
+    },
+    { name: "Slack outbox", everyMs: OUTBOX_EVERY_MS, work: () => postOutbox(wired) },
+    {
+      name: "digests",
+      everyMs: DIGESTS_EVERY_MS,
+      work: async () => {
+        await armDigestsIfPublished(wired);
+        return 0;
+      },
+    },
+  ];
+}
+
+async function sweep(wired: Wired): Promise<number> {
+  const reports = await sweepDue(wired.healthPorts, wired.clock.now());
+  await armDigestsIfPublished(wired);
+  return reports.reduce((sum, { accounts }) => sum + accounts, 0);
+}
+
+/** Before the first publication there is no policy, and nobody to tell anything. */
+async function armDigestsIfPublished(wired: Wired): Promise<void> {
+  const policy = await wired.store.read((tx) => wired.store.playbooks.configuration(tx, "policy"));
+  if (policy !== undefined) await armDigests(wired, wired.clock.now());
+}
+
+async function schedule({ temporal, taskQueue, clock }: Wired): Promise<void> {
+  const everyMs =
+    clock.scale === 1 ? SWEEP_POKE_MS : Math.max(SWEEP_POKE_LEAST_MS, Math.ceil(SWEEP_POKE_DOMAIN_MS / clock.scale));
+  // Installations that share a namespace differ by task queue.
+  const id = taskQueue === "waypost" ? "waypost-sweep" : `waypost-sweep-${taskQueue}`;
+  await ensureSweepSchedule(temporal, { taskQueue, everyMs, id });
+}
+
+/** Repeats what fails because something is away, with growing pauses and one line in the log; undefined if the signal came first. Other errors are thrown. */
+async function untilItWorks<T>(
+  what: string,
+  attempt: () => Promise<T>,
+  signal: AbortSignal,
+  logger: Logger,
+): Promise<T | undefined> {
+  for (let failures = 0; !signal.aborted; ) {
+    try {
+      const result = await attempt();
+      if (failures > 0) logger.info(`${what}: there now`);
+      return result;
+    } catch (error) {
+      if (!isAway(error)) throw error;
+      failures += 1;
+      if (failures === 1) logger.warn(`${what}: can't be reached; trying again until it can`);
+      await sleep(Math.min(250 * 2 ** failures, 5_000), undefined, { signal }).catch(() => {});
+    }
+  }
+  return undefined;
+}
+
+function isAway(error: unknown): boolean {
+  if (error instanceof StoreUnavailable) return true;
+  return error instanceof Error && (AWAY_NAMES.has(error.name) || /connect|unavailable|deadline/i.test(error.message));
+}
+
+/** Temporal's client and native connection each have their own names for it. */
+const AWAY_NAMES = new Set(["TransportError", "TemporalUnavailable", "ServiceError"]);
+
+let isQuiet = false;
+
+/** Temporal's own lines go into ours, from warnings on. Once per process: its runtime is one. */
+function quietTemporal(logger: Logger): void {
+  if (isQuiet) return;
+  isQuiet = true;
+  Runtime.install({
+    logger: new DefaultLogger("WARN", ({ level, message, meta }) => {
+      const line = level === "ERROR" ? logger.error.bind(logger) : logger.warn.bind(logger);
+      line({ temporal: true, ...(meta?.error === undefined ? {} : { err: meta.error }) }, message);
+    }),
+    // A signal is the process's own business: `worker.shutdown()` is called where it is handled.
+    shutdownSignals: [],
+  });
+}

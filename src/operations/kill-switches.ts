@@ -1,0 +1,56 @@
+import { nearest } from "../playbook/nearest.js";
+import type { Audit } from "../ports/audit.js";
+import type { Holds, KillSwitch } from "../ports/holds.js";
+import type { Ports } from "../ports/store.js";
+
+export interface SwitchPorts extends Ports {
+  readonly holds: Holds;
+  readonly audit: Audit;
+}
+
+/** Stops every mail of every playbook. */
+export const ALL_EMAIL = "all_email";
+
+/** Why there is no such switch, in a sentence; undefined if there is. `playbook:NAME` needs a playbook that was ever published. */
+export async function switchProblem({ store }: Ports, name: string): Promise<string | undefined> {
+  if (name === ALL_EMAIL) return undefined;
+  const playbook = /^playbook:(.+)$/.exec(name)?.[1];
+  if (playbook === undefined) return `there is no switch "${name}": it is "${ALL_EMAIL}" or "playbook:NAME"`;
+  const versions = await store.read((tx) => store.playbooks.versions(tx));
+  const names = new Set(versions.map((version) => version.playbook));
+  if (names.has(playbook)) return undefined;
+  const like = nearest(playbook, names);
+  return `no playbook "${playbook}" is published${like === undefined ? "" : `; did you mean "${like}"?`}`;
+}
+
+/** Sending stops at once, until somebody turns the switch off; false if it was on already. The name is one that `switchProblem` finds nothing wrong with. */
+export async function turnSwitchOn(
+  ports: SwitchPorts,
+  name: string,
+  by: string,
+  reason: string | null,
+): Promise<boolean> {
+  const { store, holds, audit, clock } = ports;
+  return store.transaction(async (tx) => {
+    if ((await holds.switches(tx)).some((one) => one.name === name)) return false;
+    const at = clock.now();
+    await holds.turnOn(tx, { name, by, reason, at });
+    await audit.record(tx, { at, actor: by, action: "switch.on", subject: name, detail: { reason } });
+    return true;
+  });
+}
+
+/** What waited goes out again; false if the switch was off. */
+export async function turnSwitchOff(ports: SwitchPorts, name: string, by: string): Promise<boolean> {
+  const { store, holds, audit, clock } = ports;
+  return store.transaction(async (tx) => {
+    if (!(await holds.turnOff(tx, name))) return false;
+    await audit.record(tx, { at: clock.now(), actor: by, action: "switch.off", subject: name });
+    return true;
+  });
+}
+
+/** The switches that are on. */
+export async function listSwitches({ store, holds }: SwitchPorts): Promise<readonly KillSwitch[]> {
+  return store.read((tx) => holds.switches(tx));
+}
