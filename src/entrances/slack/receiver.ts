@@ -61,6 +61,7 @@ export function createSlackEntrance(options: SlackEntranceOptions): SlackEntranc
   const now = options.now ?? Date.now;
   const onFault = options.onFault ?? (() => {});
   const path = options.path ?? "/slack/events";
+  const ackAfterMs = options.ackAfterMs ?? 2_000;
   const logger = boltLogger(onFault);
   const underWay = new Set<Promise<unknown>>();
   const requestIds = new WeakMap<IncomingMessage, string>();
@@ -72,6 +73,8 @@ export function createSlackEntrance(options: SlackEntranceOptions): SlackEntranc
         endpoints: path,
         logger,
         bodyLimit: BODY_MAX_BYTES,
+        // Bolt complains of handlers that are late by Slack's measure; ours are late only where they are allowed to be.
+        unhandledRequestTimeoutMillis: Math.max(3_001, ackAfterMs + 1_000),
         customPropertiesExtractor: (request) => ({ requestId: requestIds.get(request) }),
       });
   const socket = isSocket
@@ -104,9 +107,7 @@ export function createSlackEntrance(options: SlackEntranceOptions): SlackEntranc
   /** The deed first, then the answer, unless that would take too long; a deed that outlasts the answer is finished all the same. */
   async function answered<T>(deed: Promise<T>, ack: (result: T | undefined) => Promise<void>): Promise<void> {
     const watch = new AbortController();
-    const late = sleep(options.ackAfterMs ?? 2_000, "late" as const, { signal: watch.signal }).catch(
-      () => "late" as const,
-    );
+    const late = sleep(ackAfterMs, "late" as const, { signal: watch.signal }).catch(() => "late" as const);
     const first = await Promise.race([
       deed.then(
         (result) => ({ result }),
