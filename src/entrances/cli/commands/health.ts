@@ -1,0 +1,63 @@
+import { type Command, Option } from "commander";
+import { explainHealth } from "../../../operations/explain-health.js";
+import { overrideHealth, removeHealthOverride } from "../../../operations/override-health.js";
+import { AnswerNo, outputOf, UsageFault } from "../answer.js";
+import { instantArgument } from "../arguments.js";
+import { actor, withInstallation } from "../session.js";
+
+interface HealthOptions {
+  readonly override?: "green" | "yellow" | "red";
+  readonly reason?: string;
+  readonly until?: number;
+  readonly clear?: boolean;
+  readonly json?: boolean;
+}
+
+/** `waypost health ACCOUNT`: the score and why it is what it is; also where a person overrides it. */
+export function registerHealth(program: Command): void {
+  program
+    .command("health")
+    .description("an account's health score, and why it is what it is")
+    .argument("<account>")
+    .addOption(
+      new Option("--override <status>", "show this instead, with --reason and --until").choices([
+        "green",
+        "yellow",
+        "red",
+      ]),
+    )
+    .option("--reason <text>", "why the model is wrong about this account")
+    .option("--until <instant>", "when the override ends", instantArgument)
+    .option("--clear", "end the override")
+    .option("--json", "the explanation as one object")
+    .action(async (account: string, options: HealthOptions) => {
+      const explained = await withInstallation(async ({ healthPorts }) => {
+        const { override: status, reason, until } = options;
+        if (options.clear === true) {
+          const cleared = await removeHealthOverride(healthPorts, account);
+          if (!cleared.ok) throw new AnswerNo(`Not cleared: ${REFUSALS[cleared.problem]}.`, cleared);
+        } else if (status !== undefined) {
+          if (reason === undefined || until === undefined)
+            throw new UsageFault("An override needs --reason and --until.");
+          const done = await overrideHealth(healthPorts, {
+            accountId: account,
+            status,
+            reason,
+            author: actor(),
+            until,
+          });
+          if (!done.ok) throw new AnswerNo(`Not overridden: ${REFUSALS[done.problem]}.`, done);
+        }
+        return explainHealth(healthPorts, account);
+      });
+      if (explained === undefined) throw new AnswerNo(`There is no score of ${account}: unknown, or not measured yet.`);
+      outputOf(options.json === true).answer(explained.explanation, explained.text);
+    });
+}
+
+const REFUSALS = {
+  no_account: "there is no account of this id",
+  no_reason: "an override needs a reason",
+  until_is_past: "--until has passed",
+  not_overridden: "there is no override",
+} as const;
