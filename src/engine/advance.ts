@@ -154,27 +154,44 @@ function immediate(m: Machine): void {
  * several. Looking ahead stops at the first decision, because nothing may be decided from an assumption.
  */
 function withAhead(m: Machine): Command[] {
-  const commands = commandsOf(m).map((asked) => asked.command);
+  const commands = upToDecision(m, commandsOf(m)).map((asked) => asked.command);
+  if (commands.length === 0) return commands;
   const known = new Set(commands.map((command) => command.key));
   const ahead = new Machine(m.plan, m.state, true);
+  /** Steps whose result is assumed: what another's text says of them can't be known yet. */
+  const supposed = new Set<string>();
   let batch = commandsOf(m);
   while (batch.length > 0 && commands.length < AHEAD_MAX) {
     for (const asked of batch) {
       const outcome = assumed(asked, m.state.clock);
       if (outcome === undefined || !isPlain(asked.command, outcome)) return commands;
       applyOutcome(ahead, asked, outcome);
+      if (asked.command.step !== undefined) supposed.add(asked.command.step);
       if (ahead.isStopped || ahead.state.exitCheck !== undefined) return commands;
     }
     if (ahead.state.inbox.length > 0) return commands;
     batch = commandsOf(ahead).filter((asked) => !known.has(asked.command.key));
     // The closing `perform` carries the last lines of the timeline: they must have been written in earnest.
     if (batch.some((asked) => asked.command.kind === "close")) return commands;
+    if (batch.some((asked) => tellsOf(ahead, asked, supposed))) return commands;
     for (const asked of batch) {
       known.add(asked.command.key);
       commands.push({ ...asked.command, speculative: true });
     }
   }
   return commands;
+}
+
+/** Commands up to the first whose result an exit or the goal mentions: nothing more is begun before they were looked at. */
+function upToDecision(m: Machine, commands: readonly Asked[]): readonly Asked[] {
+  const last = commands.findIndex(({ slot, command }) => slot === "do" && m.index.exitSteps.has(command.step ?? ""));
+  return last < 0 ? commands : commands.slice(0, last + 1);
+}
+
+/** True if the command carries values of one of these steps. */
+function tellsOf(m: Machine, { command }: Asked, steps: ReadonlySet<string>): boolean {
+  const scope = m.index.byPath.get(command.path)?.step.scope ?? [];
+  return scope.some((path) => path.startsWith("steps.") && steps.has(path.split(".")[1] ?? ""));
 }
 
 /** The plain outcome of a command; undefined where there is none to assume. */

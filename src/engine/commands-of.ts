@@ -223,7 +223,7 @@ function effectBody(m: Machine, position: Position, step: Step): CommandBody {
         send: step.send,
         ...(step.sendWithin === undefined ? {} : { sendWithin: step.sendWithin }),
         priority: m.plan.priority,
-        since: position.at,
+        since: position.at + (position.heldMs ?? 0),
         exiting: m.isOver,
         scope,
       };

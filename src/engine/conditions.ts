@@ -96,9 +96,10 @@ function look(
   leaf: string,
   met: Set<string>,
 ): Match | undefined {
+  // A part of `all` that an event has met stays met, also where it is itself an `any` or `all`.
+  if (met.has(leaf)) return {};
   switch (condition.kind) {
     case "event": {
-      if (met.has(leaf)) return {};
       const since = condition.since === "wait" ? position.at : storyStart(m, position);
       const after = condition.since === "wait" ? position.handled : 0;
       const event = m.state.events.find(

@@ -3,7 +3,7 @@ import { references } from "../expression/references.js";
 import { dueIndex } from "./commands-of.js";
 import { concerns, OWN_EVENTS, settleCondition } from "./conditions.js";
 import { type RunEvent, SYSTEM_EVENTS } from "./event.js";
-import { checkExits, finish, leave } from "./flow.js";
+import { checkExits, finish, leave, withdrawUnder } from "./flow.js";
 import { KEPT_EVENTS_MAX, SEEN_EVENTS_MAX } from "./limits.js";
 import type { Machine } from "./machine.js";
 import type { MergeRule, Step } from "./plan.js";
@@ -66,7 +66,9 @@ function isWaiting(phase: string): boolean {
 function redate(m: Machine, event: RunEvent): void {
   const changed = event.changed ?? [];
   if (changed.length === 0) return;
-  const isZoneChange = ["account.timezone", "account.calendar", "account.country"].some((path) => changed.includes(path));
+  const isZoneChange = ["account.timezone", "account.calendar", "account.country"].some((path) =>
+    changed.includes(path),
+  );
   for (const [key, position] of Object.entries(m.state.positions)) {
     const step = m.step(position.path);
     if (step.kind === "around" && (isZoneChange || changed.includes(step.anchor))) {
@@ -196,8 +198,14 @@ function release(m: Machine, name: string): void {
     if (timer !== undefined && !timer.isAbsolute && held > 0) {
       m.patch(key, { timer: { ...timer, due: timer.due + held, shift: timer.shift + held } });
     }
-    if (position.staleAt !== undefined)
-      m.patch(key, { staleAt: position.staleAt + Math.max(0, m.state.clock - Math.max(since, position.at)) });
+    const step = m.step(position.path);
+    if (step.kind === "email") {
+      // Its time to be sent is extended too; a deferred one is asked about anew.
+      const { timer: _timer, staleAt: _staleAt, ...rest } = position;
+      const heldMs = (position.heldMs ?? 0) + m.state.clock - Math.max(since, position.at);
+      m.put(key, position.phase === "deferred" ? { ...rest, phase: "do", heldMs } : { ...position, heldMs });
+      continue;
+    }
     // Dates that passed meanwhile: `on_past` decides, at the next resolve.
     const blocks = position.blocks?.map((block) =>
       block.status === "armed" && block.due !== undefined && block.due < m.state.clock
@@ -205,12 +213,7 @@ function release(m: Machine, name: string): void {
         : block,
     );
     if (blocks !== undefined) m.patch(key, { blocks });
-    else if (
-      timer?.isAbsolute === true &&
-      position.phase === "wait" &&
-      timer.due < m.state.clock &&
-      isDateWait(m.step(position.path))
-    ) {
+    else if (timer?.isAbsolute === true && position.phase === "wait" && timer.due < m.state.clock && isDateWait(step)) {
       m.patch(key, { phase: "arm" });
     }
   }
@@ -229,6 +232,7 @@ function unpark(m: Machine, kind: "run.retried" | "run.skipped"): void {
     m.note(kind, { step, key });
     if (kind === "run.skipped") {
       m.record(step, { skipped: "operator" });
+      withdrawUnder(m, key);
       finish(m, key);
     } else retry(m, key, step);
   }
@@ -237,10 +241,15 @@ function unpark(m: Machine, kind: "run.retried" | "run.skipped"): void {
 function retry(m: Machine, key: string, step: Step): void {
   const position = m.position(key);
   if (position === undefined) return;
-  const { timer: _timer, ...rest } = position;
+  const { timer, failure: _failure, ...rest } = position;
   const retries = (position.retries ?? 0) + 1;
+  // What it failed at was its timer: an effect that is done already is not done again.
+  const isTimer = step.kind === "wait_for" || step.kind === "repeat" || position.waitFrom !== undefined;
   if (step.kind === "wait") m.put(key, { ...rest, retries, phase: "arm" });
-  else if (step.kind === "around") {
+  else if (isTimer) {
+    const kept = timer === undefined ? rest : { ...rest, timer };
+    m.put(key, { ...kept, retries, phase: "arm", recheck: step.kind !== "repeat" });
+  } else if (step.kind === "around") {
     const blocks = (position.blocks ?? []).map((block) =>
       block.status === "confirm" ? { ...block, status: "arming" as const } : block,
     );

@@ -228,7 +228,7 @@ export function conditionMet(
 }
 
 function goInto(m: Machine, key: string, steps: readonly Step[], body: string): void {
-  const { timer: _timer, recheck: _recheck, confirmed: _confirmed, ...rest } = required(m, key);
+  const { timer: _timer, recheck: _recheck, confirmed: _confirmed, blocks: _blocks, ...rest } = required(m, key);
   m.put(key, { ...rest, phase: "body" });
   beginList(m, steps, key, body);
 }
@@ -317,8 +317,10 @@ function aroundOver(m: Machine, key: string): void {
 /** A step is over: the next one begins, or its list is over. */
 export function finish(m: Machine, key: string): void {
   const position = required(m, key);
-  const { siblings, order, body } = m.indexed(position.path);
+  const { siblings, order, body, isFarewell } = m.indexed(position.path);
   m.drop(key);
+  // Mail that an exit let go on (`deferred_email: keep`) leads nowhere any more.
+  if (m.isOver && !isFarewell) return;
   const next = siblings[order + 1];
   if (next === undefined) childOver(m, position.parent, body);
   else begin(m, next, position.parent);
@@ -357,7 +359,7 @@ function childOver(m: Machine, parent: string, body: string): void {
 }
 
 /** Drops everything that is active under a container; its mail that still waits and its open tasks are taken back. */
-function withdrawUnder(m: Machine, parent: string): void {
+export function withdrawUnder(m: Machine, parent: string): void {
   const under = Object.entries(m.state.positions).filter(
     ([key, position]) => key !== parent && isUnder(m, position, parent),
   );
@@ -372,6 +374,7 @@ function withdrawUnder(m: Machine, parent: string): void {
     }
     m.drop(key);
   }
+  stayParked(m);
   for (const [id, fields] of Object.entries(m.state.steps)) {
     const step = m.index.byId.get(id);
     const instance = fields["instance"];
@@ -379,6 +382,15 @@ function withdrawUnder(m: Machine, parent: string): void {
     if (!instance.startsWith(`${parent}/`) && !instance.startsWith(`${parent}#`)) continue;
     m.addChore(`!withdraw:${instance}`, { kind: "withdraw_task", path: step.path, task: String(fields["task"]) });
   }
+}
+
+/** The run needs attention no longer if what failed has been withdrawn; or for another step. */
+function stayParked(m: Machine): void {
+  const { parked } = m.state;
+  if (parked === undefined || m.position(parked.key) !== undefined) return;
+  const other = Object.entries(m.state.positions).find(([, position]) => position.phase === "parked");
+  if (other === undefined) delete m.state.parked;
+  else m.state.parked = { at: parked.at, key: other[0], reason: other[1].failure ?? parked.reason };
 }
 
 function isUnder(m: Machine, position: Position, ancestor: string): boolean {
@@ -399,16 +411,19 @@ export function effectKey(key: string, position: Position): string {
 export function fail(m: Machine, key: string, reason: string): void {
   const position = required(m, key);
   const step = m.step(position.path);
-  if (step.onError === "continue") {
+  // On its way out a run parks no more: nobody could bring it back.
+  if (step.onError === "continue" || (m.isOver && !Array.isArray(step.onError))) {
     m.record(step, { failed: reason });
     m.note("step.failed", { step, key, detail: { reason } });
+    withdrawUnder(m, key);
     finish(m, key);
   } else if (Array.isArray(step.onError)) {
     m.record(step, { failed: reason });
     m.note("step.failed", { step, key, detail: { reason } });
+    withdrawUnder(m, key);
     goInto(m, key, step.onError, "on_error");
   } else {
-    m.patch(key, { phase: "parked" });
+    m.patch(key, { phase: "parked", failure: reason });
     m.state.parked ??= { at: m.state.clock, key, reason };
     m.note("run.parked", { step, key, detail: { reason } });
     m.addChore(`!park:${effectKey(key, position)}`, { kind: "park", reason });

@@ -79,6 +79,7 @@ export class Machine {
       else kept[name] = value;
     }
     this.state.steps = { ...this.state.steps, [step.id]: kept };
+    if (this.state.phase === "running" && this.index.exitSteps.has(step.id)) this.state.exitCheck ??= {};
   }
 
   forget(step: Step): void {

@@ -142,6 +142,7 @@ function effectDone(m: Machine, key: string, outcome: Outcome, asked: Asked): vo
   if (outcome.kind === "failed") return fail(m, key, outcome.reason);
   switch (step.kind) {
     case "email":
+      if (outcome.kind !== "emailed" && outcome.kind !== "deferred") return unexpected(asked, outcome);
       emailDone(m, key, position, step, outcome);
       break;
     case "slack":
@@ -211,7 +212,6 @@ function effectDone(m: Machine, key: string, outcome: Outcome, asked: Asked): vo
     default:
       return unexpected(asked, outcome);
   }
-  if (m.index.exitsReadSteps && m.state.phase === "running") m.state.exitCheck ??= {};
 }
 
 /** With `wait: done` the position stays, its bound counted from now; without, the step is over. */
@@ -221,8 +221,13 @@ function awaitOrFinish(m: Machine, key: string, step: Extract<Step, { kind: "tas
   startTimer(m, key, { kind: "after", duration: step.wait.within }, m.state.clock);
 }
 
-function emailDone(m: Machine, key: string, position: Position, step: Step, outcome: Outcome): void {
-  if (outcome.kind !== "emailed" && outcome.kind !== "deferred") return;
+function emailDone(
+  m: Machine,
+  key: string,
+  position: Position,
+  step: Step,
+  outcome: Extract<Outcome, { kind: "emailed" | "deferred" }>,
+): void {
   const told = new Set(position.told);
   for (const delivery of outcome.deliveries) {
     const line = `${delivery.contact} ${delivery.result} ${delivery.until ?? ""}`;

@@ -12,6 +12,8 @@ export interface IndexedStep {
   readonly parent: string | undefined;
   /** The name of the container's body: `otherwise`, `else`, a branch, `steps`, `on_error`, a block's index. */
   readonly body: string;
+  /** True for `on_exit.steps` and what they contain. */
+  readonly isFarewell: boolean;
 }
 
 export interface PlanIndex {
@@ -19,8 +21,8 @@ export interface PlanIndex {
   readonly byId: ReadonlyMap<string, Step>;
   /** Facts outside the run that exits and the goal mention. */
   readonly exitFacts: readonly string[];
-  /** True if an exit or the goal can change with a step's own result. */
-  readonly exitsReadSteps: boolean;
+  /** Ids of steps whose results an exit or the goal mentions. */
+  readonly exitSteps: ReadonlySet<string>;
 }
 
 const indexes = new WeakMap<Plan, PlanIndex>();
@@ -32,15 +34,15 @@ export function indexPlan(plan: Plan): PlanIndex {
   const byPath = new Map<string, IndexedStep>();
   const byId = new Map<string, Step>();
 
-  const addList = (steps: readonly Step[], parent: string | undefined, body: string): void => {
+  const addList = (steps: readonly Step[], parent: string | undefined, body: string, isFarewell: boolean): void => {
     steps.forEach((step, order) => {
-      byPath.set(step.path, { step, siblings: steps, order, parent, body });
+      byPath.set(step.path, { step, siblings: steps, order, parent, body, isFarewell });
       if (step.id !== undefined) byId.set(step.id, step);
-      for (const [name, children] of bodiesOf(step)) addList(children, step.path, name);
+      for (const [name, children] of bodiesOf(step)) addList(children, step.path, name, isFarewell);
     });
   };
-  addList(plan.steps, undefined, "steps");
-  addList(plan.onExit.steps, undefined, "on_exit");
+  addList(plan.steps, undefined, "steps", false);
+  addList(plan.onExit.steps, undefined, "on_exit", true);
 
   const exits = plan.goal === undefined ? plan.exits : [...plan.exits, plan.goal];
   const mentioned = exits.flatMap((exit) => [
@@ -51,7 +53,7 @@ export function indexPlan(plan: Plan): PlanIndex {
     byPath,
     byId,
     exitFacts: [...new Set(mentioned.filter((path) => !isLocal(path)))].sort(),
-    exitsReadSteps: mentioned.some((path) => path.startsWith("steps.")),
+    exitSteps: new Set(mentioned.flatMap((path) => (path.startsWith("steps.") ? [path.split(".")[1] ?? ""] : []))),
   };
   indexes.set(plan, index);
   return index;

@@ -84,6 +84,10 @@ export interface Position {
   /** deferred e-mail: recipients already told of in the timeline, as `contact result until`. */
   readonly told?: readonly string[];
   readonly staleAt?: Instant;
+  /** e-mail: how long the run was held meanwhile; its time to be sent is extended by that. */
+  readonly heldMs?: number;
+  /** parked: why. */
+  readonly failure?: string;
   /** wait_for with `all`: which of its leaves have been met, by index path. */
   readonly met?: readonly string[];
   /** body of a parallel: branches not yet over. */

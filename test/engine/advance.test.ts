@@ -5,7 +5,14 @@ describe("advance", () => {
   test("a mail, a wait of working days, a mail, the end", async () => {
     const plan = planOf([
       email("hello"),
-      { kind: "wait", id: "pause", path: "pause", until: { kind: "rule", rule: { kind: "after", duration: { amount: 5, unit: "bd" } } }, onMissing: "fail", onPast: "skip" },
+      {
+        kind: "wait",
+        id: "pause",
+        path: "pause",
+        until: { kind: "rule", rule: { kind: "after", duration: { amount: 5, unit: "bd" } } },
+        onMissing: "fail",
+        onPast: "skip",
+      },
       email("again"),
       { kind: "end", path: "end-4", outcome: "done" },
     ]);
