@@ -7,8 +7,9 @@ import {
   EVENTS_PER_CALL_MAX,
   type IncomingEvent,
 } from "../../../operations/append-events.js";
-import { validateEvent } from "../../../operations/validate-event.js";
-import type { Ports } from "../../../ports/store.js";
+import { type MailPorts, mailCameBack } from "../../../operations/mail-came-back.js";
+import { AHEAD_MAX_MS, validateEvent } from "../../../operations/validate-event.js";
+import { SYSTEM_EVENTS } from "../../../engine/event.js";
 import { type FieldError, Problem } from "../problem.js";
 import { LARGE_BODY_MAX_BYTES, type Route, route } from "../route.js";
 import { factValue, id, instant, strict } from "../schema.js";
@@ -36,7 +37,7 @@ const outcome = z.object({
 });
 
 /** Appending events: one, with an idempotency key, or up to a thousand. */
-export function eventRoutes(ports: Ports): Route[] {
+export function eventRoutes(ports: MailPorts): Route[] {
   return [
     route({
       method: "POST",
@@ -62,51 +63,81 @@ export function eventRoutes(ports: Ports): Route[] {
         const now = ports.clock.now();
         if (!("events" in body))
           return appendOne(ports, incoming({ ...body, id: idOf(body.id, header("Idempotency-Key")) }, now));
-        return appendMany(
+        const outcomes = await appendMany(
           ports,
           body.events.map((one) => incoming(one, now)),
         );
+        return { status: 200, body: { events: outcomes.map(({ errors, ...outcome }) => outcome) } };
       },
     }),
   ];
 }
 
-async function appendOne(ports: Ports, event: IncomingEvent) {
-  const [problems = []] = await problemsOf(ports, [event]);
-  if (problems.length > 0)
-    throw new Problem("not-acceptable-content", "the event can't be taken", { errors: problems });
-  const [appended] = (await appendEvents(ports, [event], "http")) as [AppendedEvent];
-  if (appended.status === "refused")
-    throw new Problem("not-acceptable-content", appended.reason ?? "the event can't be taken");
-  return { status: appended.status === "repeated" ? (200 as const) : (202 as const), body: appended };
+async function appendOne(ports: MailPorts, event: IncomingEvent) {
+  const [outcome] = (await appendMany(ports, [event])) as [Outcome];
+  const { errors, ...shown } = outcome;
+  if (outcome.status === "refused")
+    throw new Problem("not-acceptable-content", outcome.reason ?? "the event can't be taken", { errors: errors ?? [] });
+  return { status: outcome.status === "repeated" ? (200 as const) : (202 as const), body: shown };
 }
 
-/** Good ones in, bad ones named. */
-async function appendMany(ports: Ports, events: readonly IncomingEvent[]) {
-  const problems = await problemsOf(ports, events);
-  const appended = await appendEvents(
-    ports,
-    events.filter((_, index) => problems[index]?.length === 0),
-    "http",
-  );
-  let next = 0;
-  const outcomes = events.map(({ id }, index) => {
-    const found = problems[index] ?? [];
-    if (found.length === 0) return appended[next++] as AppendedEvent;
-    return {
-      id,
-      status: "refused" as const,
-      reason: found.map(({ path, message }) => `${path}: ${message}`).join("; "),
-    };
-  });
-  return { status: 200 as const, body: { events: outcomes } };
-}
+type Outcome = AppendedEvent & { readonly errors?: readonly FieldError[] };
 
-async function problemsOf(ports: Ports, events: readonly IncomingEvent[]): Promise<FieldError[][]> {
+/** Good ones in, bad ones named; in order. What came of a mail of ours goes to the run that sent it. */
+async function appendMany(ports: MailPorts, events: readonly IncomingEvent[]): Promise<Outcome[]> {
   const model = await ports.store.read((tx) => ports.store.playbooks.configuration<Model>(tx, "model"));
-  return events.map((event) =>
-    validateEvent(model, event, ports.clock).map(({ field, message }) => ({ path: field, message })),
-  );
+  const outcomes = new Map<number, Outcome>();
+  const good: IncomingEvent[] = [];
+  const places: number[] = [];
+  for (const [index, event] of events.entries()) {
+    const problems = isMailEvent(event) ? mailProblems(ports, event) : eventProblems(ports, model, event);
+    if (problems.length > 0) outcomes.set(index, refused(event.id, problems));
+    else if (isMailEvent(event)) outcomes.set(index, await appendMailEvent(ports, event));
+    else places[good.push(event) - 1] = index;
+  }
+  const appended = good.length === 0 ? [] : await appendEvents(ports, good, "http");
+  for (const [position, one] of appended.entries()) outcomes.set(places[position] as number, one);
+  return events.map((_, index) => outcomes.get(index) as Outcome);
+}
+
+function eventProblems(ports: MailPorts, model: Model | undefined, event: IncomingEvent): FieldError[] {
+  return validateEvent(model, event, ports.clock).map(({ field, message }) => ({ path: field, message }));
+}
+
+function refused(id: string, errors: readonly FieldError[]): Outcome {
+  return { id, status: "refused", reason: errors.map(({ path, message }) => `${path}: ${message}`).join("; "), errors };
+}
+
+/** Waypost's own names, which the outside may use for one thing: to tell what came of a mail. */
+function isMailEvent({ name }: IncomingEvent): boolean {
+  return name === SYSTEM_EVENTS.emailReplied || name === SYSTEM_EVENTS.emailBounced;
+}
+
+function mailProblems({ clock }: MailPorts, { at, name, payload }: IncomingEvent): FieldError[] {
+  const problems: FieldError[] = [];
+  const fields = name === SYSTEM_EVENTS.emailBounced ? ["delivery", "permanent"] : ["delivery"];
+  if (clock.scale === 1 && at > clock.now() + AHEAD_MAX_MS) problems.push({ path: "at", message: "is more than 5 minutes in the future" });
+  if (typeof payload.delivery !== "string")
+    problems.push({ path: "payload.delivery", message: "must be the delivery's id, or the mail's Message-ID" });
+  if (payload.permanent !== undefined && typeof payload.permanent !== "boolean")
+    problems.push({ path: "payload.permanent", message: "must be true or false" });
+  for (const field of Object.keys(payload)) {
+    if (!fields.includes(field)) problems.push({ path: `payload.${field}`, message: `is not known; known are ${fields.join(", ")}` });
+  }
+  return problems;
+}
+
+async function appendMailEvent(ports: MailPorts, { id, name, at, payload }: IncomingEvent): Promise<Outcome> {
+  const status = await mailCameBack(ports, {
+    id,
+    kind: name === SYSTEM_EVENTS.emailReplied ? "reply" : "bounce",
+    delivery: payload.delivery as string,
+    isPermanent: payload.permanent === true,
+    at,
+    source: "http",
+  });
+  if (status !== "unknown") return { id, status };
+  return refused(id, [{ path: "payload.delivery", message: "no mail of a run has this id" }]);
 }
 
 function idOf(given: string | undefined, key: string | undefined): string {
