@@ -4,11 +4,13 @@ import { Command, CommanderError } from "commander";
 import { StoreUnavailable } from "../../ports/transactions.js";
 import { EnvironmentFault } from "../environment.js";
 import { AnswerNo, EXIT, outputOf, UsageFault } from "./answer.js";
+import { registerDev } from "./commands/dev.js";
 import { registerDoctor } from "./commands/doctor.js";
 import { registerEnrol } from "./commands/enrol.js";
 import { registerEvent } from "./commands/event.js";
 import { registerHealth } from "./commands/health.js";
 import { registerHold } from "./commands/hold.js";
+import { registerImport } from "./commands/import.js";
 import { registerProcesses } from "./commands/processes.js";
 import { registerPublish } from "./commands/publish.js";
 import { registerRuns } from "./commands/runs.js";
@@ -17,6 +19,8 @@ import { registerToken } from "./commands/token.js";
 import { registerWhen } from "./commands/when.js";
 
 const REGISTRARS = [
+  registerDev,
+  registerImport,
   registerPublish,
   registerEnrol,
   registerEvent,
@@ -72,9 +76,10 @@ function explain(error: unknown, isJson: boolean): number {
 
 /** `when -2 bd`: a rule that begins with a minus is no option. */
 function withNegativeRule(given: readonly string[]): string[] {
-  if (given[0] !== "when") return [...given];
-  const rules = given.filter((argument) => /^-\d/.test(argument));
-  return rules.length === 0 ? [...given] : [...given.filter((argument) => !rules.includes(argument)), "--", ...rules];
+  const at = given[0] === "when" ? given.findIndex((argument) => /^-\d/.test(argument)) : -1;
+  if (at < 0) return [...given];
+  const length = /^-\d+$/.test(given[at] ?? "") ? 2 : 1;
+  return [...given.slice(0, at), ...given.slice(at + length), "--", ...given.slice(at, at + length)];
 }
 
 function everyCommand(command: Command): Command[] {

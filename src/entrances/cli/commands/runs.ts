@@ -110,6 +110,20 @@ export function registerRuns(program: Command): void {
   }
 }
 
+/** Places that fit a line. */
+const PLACES_MAX = 4;
+
+/** Where a run stands, for a list: the innermost steps, by their last names. */
+function where(position: readonly string[]): string {
+  const innermost = position.filter(
+    (key) => !position.some((other) => other.startsWith(`${key}/`) || other.startsWith(`${key}#`)),
+  );
+  const names = innermost.map((key) => key.split("/").at(-1) ?? key);
+  return names.length <= PLACES_MAX
+    ? names.join(", ")
+    : `${names.slice(0, PLACES_MAX).join(", ")} and ${names.length - PLACES_MAX} more`;
+}
+
 const DONE: Readonly<Record<OperatorVerb, string>> = {
   pause: "Paused",
   resume: "Resumed",

@@ -21,14 +21,14 @@ export function registerWhen(program: Command): void {
   program
     .command("when")
     .description("say when a time rule of the playbook language lands")
-    .argument("<rule>", '`5 bd`, `-2 bd`, `3d`, `working hours`, `"09:30"`, `working hours 09:30`, `monday 09:30`')
+    .argument("<rule...>", '`5 bd`, `-2 bd`, `3d`, `working hours`, `"09:30"`, `working hours 09:30`, `monday 09:30`')
     .requiredOption("--from <instant>", "counted from, e.g. 2026-03-06T15:00+01:00")
     .requiredOption("--zone <zone>", "time zone, e.g. Europe/Warsaw")
     .option("--calendar <file>", "a file of the form of calendars.yaml; default Mon–Fri 09:00–17:00, no holidays")
     .option("--name <calendar>", "which calendar of the file; default its first")
     .option("--json", '{ "at": "…Z" }')
-    .action((rule: string, options: WhenOptions) => {
-      const at = landing(rule, options);
+    .action((words: string[], options: WhenOptions) => {
+      const at = landing(words.join(" "), options);
       outputOf(options.json === true).answer({ at: formatInstant(at) }, inWords(at, options.zone));
     });
 }
