@@ -19,7 +19,9 @@ export async function textVariables(
   source: string,
   context: TextContext,
 ): Promise<Record<string, FactValue>> {
-  const paths = scene.ports.composer.references(source);
+  const mentioned = scene.ports.composer.references(source);
+  // The `money` filter goes by the contract's currency, which no text mentions.
+  const paths = /\|\s*money\b/.test(source) ? [...mentioned, "contract.currency"] : mentioned;
   const isOurs = (path: string): boolean =>
     OURS.some((prefix) => path.startsWith(prefix)) || path in context.scope || path === "now";
   const facts = await scene.facts(
