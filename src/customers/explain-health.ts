@@ -106,9 +106,12 @@ export function healthExplanationText(explanation: HealthExplanation): string {
       `${override.author} says ${override.status} until ${formatInstant(override.until)}: ${override.reason} (the model: ${modelStatus})`,
     );
   }
-  if (coverage < minCoverage) lines.push(`unknown, because fresh data covers less than ${percent(minCoverage)} of the weight`);
+  if (coverage < minCoverage)
+    lines.push(`unknown, because fresh data covers less than ${percent(minCoverage)} of the weight`);
   if (heldIn !== undefined) {
-    lines.push(`kept ${heldIn.band}: the score has been outside it for ${times(heldIn.outside, "daily evaluation")} so far`);
+    lines.push(
+      `kept ${heldIn.band}: the score has been outside it for ${times(heldIn.outside, "daily evaluation")} so far`,
+    );
   }
   for (const span of ["7d", "30d"] as const) {
     if (trend[span] !== null) lines.push(`trend against ${span} ago: ${trend[span]}`);
@@ -131,7 +134,8 @@ function lineOf(measure: ExplainedMeasure): string {
   const { title, weight, value, divisor, points, missing, ageMs, freshMs, rule, contribution, ratio } = measure;
   const of = value === undefined ? "" : ` ${typeof value === "number" ? shown(value) : value}`;
   const by = divisor === undefined ? "" : ` of ${shown(divisor)}${ratio === undefined ? "" : ` = ${shown(ratio)}`}`;
-  const age = ageMs === undefined ? "" : `, newest ${days(ageMs)} old${freshMs === undefined ? "" : ` (limit ${days(freshMs)})`}`;
+  const age =
+    ageMs === undefined ? "" : `, newest ${days(ageMs)} old${freshMs === undefined ? "" : ` (limit ${days(freshMs)})`}`;
   const why = rule === undefined ? "" : ` (${rule})`;
   const made =
     points === undefined || contribution === undefined
@@ -146,7 +150,11 @@ function ratioOf({ value, divisor }: MeasuredInput): number | undefined {
   return divisor === 0 ? undefined : value / divisor;
 }
 
-function ruleOf(measure: Measure | undefined, ratio: number | undefined, value: number | string | undefined): string | undefined {
+function ruleOf(
+  measure: Measure | undefined,
+  ratio: number | undefined,
+  value: number | string | undefined,
+): string | undefined {
   switch (measure?.scale.kind) {
     case "values":
       return `"${value}"`;

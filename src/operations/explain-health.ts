@@ -1,4 +1,8 @@
-import { explainHealth as explain, type HealthExplanation, healthExplanationText } from "../customers/explain-health.js";
+import {
+  explainHealth as explain,
+  type HealthExplanation,
+  healthExplanationText,
+} from "../customers/explain-health.js";
 import type { HealthModel } from "../customers/health-model.js";
 import type { HealthPorts } from "../ports/health.js";
 

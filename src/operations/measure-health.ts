@@ -1,6 +1,12 @@
 import type { HealthModel } from "../customers/health-model.js";
 import { causeOf, type HealthStatus, nextStanding } from "../customers/hysteresis.js";
-import { agedFacts, type HealthInputs, healthFacts, healthModelHash, measureHealth as measure } from "../customers/measure-health.js";
+import {
+  agedFacts,
+  type HealthInputs,
+  healthFacts,
+  healthModelHash,
+  measureHealth as measure,
+} from "../customers/measure-health.js";
 import { canonicalJson } from "../customers/meaning-hash.js";
 import type { Model } from "../customers/model.js";
 import type { StoredEvent } from "../ports/events.js";

@@ -20,7 +20,16 @@ const FACTS: Record<string, FactValue> = {
 function kept(facts: Record<string, FactValue>, more: Partial<ExplainedHealth> = {}): ExplainedHealth {
   const newest = { "usage.actions_7d": NOW - DAY, "survey.nps": NOW - 200 * DAY };
   const measurement = measureHealth(MODEL, facts, newest, NOW);
-  return { ...measurement, status: "yellow", modelStatus: "yellow", band: "yellow", outside: 0, modelHash: healthModelHash(MODEL), at: NOW, ...more };
+  return {
+    ...measurement,
+    status: "yellow",
+    modelStatus: "yellow",
+    band: "yellow",
+    outside: 0,
+    modelHash: healthModelHash(MODEL),
+    at: NOW,
+    ...more,
+  };
 }
 
 test("inputs, ages, bands, weights and model version", () => {
@@ -61,7 +70,11 @@ test("inputs, ages, bands, weights and model version", () => {
 test("an override, a band held by hysteresis, an earlier model", () => {
   const override = { status: "green" as const, reason: "renewal signed", author: "u-1", at: NOW, until: NOW + DAY };
   const text = healthExplanationText(
-    explainHealth(MODEL, kept(FACTS, { status: "green", modelStatus: "green", band: "green", outside: 1, modelHash: "old" }), override),
+    explainHealth(
+      MODEL,
+      kept(FACTS, { status: "green", modelStatus: "green", band: "green", outside: 1, modelHash: "old" }),
+      override,
+    ),
   );
   expect(text).toContain("u-1 says green until 2026-06-02T03:00:00Z: renewal signed (the model: green)");
   expect(text).toContain("kept green: the score has been outside it for 1 daily evaluation so far");
@@ -71,8 +84,17 @@ test("an override, a band held by hysteresis, an earlier model", () => {
 });
 
 test("unknown, with every reason for a gap", () => {
-  const facts = { "account.touch_model": "high", "account.csm_view": "constructor", "account.stage": "onboarding", "tickets.opened_7d": 3 };
-  const explanation = explainHealth(MODEL, kept(facts, { status: "unknown", modelStatus: "unknown", band: null }), undefined);
+  const facts = {
+    "account.touch_model": "high",
+    "account.csm_view": "constructor",
+    "account.stage": "onboarding",
+    "tickets.opened_7d": 3,
+  };
+  const explanation = explainHealth(
+    MODEL,
+    kept(facts, { status: "unknown", modelStatus: "unknown", band: null }),
+    undefined,
+  );
   expect(explanation.trend).toEqual({ "7d": null, "30d": null });
   expect(healthExplanationText(explanation).split("\n")).toEqual([
     "unknown: no score, coverage 0 %, profile high, model version 3",
@@ -102,6 +124,9 @@ test("measures that the current model doesn't know any more, or scores by other 
   expect(lines).toContain("- View: good → 100 points (0 gives 0, 5 gives 100), adds 25, weight 20");
   const low = explainHealth(MODEL, kept({ ...FACTS, "usage.actions_7d": 1 }), undefined);
   expect(low.measures[2]?.rule).toBe("under 10");
-  const odd = { ...health, inputs: { ...health.inputs, measures: [{ measure: "x", weight: 1, value: 1, divisor: 0 }] } };
+  const odd = {
+    ...health,
+    inputs: { ...health.inputs, measures: [{ measure: "x", weight: 1, value: 1, divisor: 0 }] },
+  };
   expect(healthExplanationText(explainHealth(model, odd, undefined))).toContain("- x: 1 of 0 — , weight 1");
 });

@@ -2,12 +2,26 @@ import { describe, expect, test } from "vitest";
 import { type Band, bandOf, causeOf, nextStanding, type Standing } from "../../src/customers/hysteresis.js";
 import { MODEL } from "./models.js";
 
-const next = (previous: Standing | undefined, score: number | null, more: { isDaily?: boolean; isModelNew?: boolean; coverage?: number } = {}) =>
-  nextStanding(previous, { score, coverage: more.coverage ?? 1 }, MODEL, { isDaily: more.isDaily ?? true, isModelNew: more.isModelNew ?? false });
+const next = (
+  previous: Standing | undefined,
+  score: number | null,
+  more: { isDaily?: boolean; isModelNew?: boolean; coverage?: number } = {},
+) =>
+  nextStanding(previous, { score, coverage: more.coverage ?? 1 }, MODEL, {
+    isDaily: more.isDaily ?? true,
+    isModelNew: more.isModelNew ?? false,
+  });
 const held = (band: Band | null, outside = 0): Standing => ({ band, outside });
 
 test("every score lies in exactly one band", () => {
-  expect([0, 49.999, 50, 74.999, 75, 100].map((score) => bandOf(score, MODEL))).toEqual(["red", "red", "yellow", "yellow", "green", "green"]);
+  expect([0, 49.999, 50, 74.999, 75, 100].map((score) => bandOf(score, MODEL))).toEqual([
+    "red",
+    "red",
+    "yellow",
+    "yellow",
+    "green",
+    "green",
+  ]);
 });
 
 describe("the band changes", () => {
@@ -32,7 +46,12 @@ describe("the band changes", () => {
 
 describe("unknown", () => {
   test("below the coverage, whatever the score; the band waits", () => {
-    expect(next(held("green", 1), 10, { coverage: 0.59 })).toEqual({ band: "green", outside: 0, status: "unknown", isFirst: false });
+    expect(next(held("green", 1), 10, { coverage: 0.59 })).toEqual({
+      band: "green",
+      outside: 0,
+      status: "unknown",
+      isFirst: false,
+    });
     expect(next(held("green"), null)).toMatchObject({ status: "unknown" });
     expect(next(held("green"), 10, { coverage: 0.6 })).toMatchObject({ status: "red" });
   });
@@ -42,7 +61,8 @@ describe("unknown", () => {
 });
 
 describe("the first status", () => {
-  test("is the score's band", () => expect(next(undefined, 74)).toEqual({ band: "yellow", outside: 0, status: "yellow", isFirst: true }));
+  test("is the score's band", () =>
+    expect(next(undefined, 74)).toEqual({ band: "yellow", outside: 0, status: "yellow", isFirst: true }));
   test("may be unknown; the first known one is a first one too", () => {
     expect(next(undefined, null)).toEqual({ band: null, outside: 0, status: "unknown", isFirst: true });
     expect(next(held(null), null)).toEqual({ band: null, outside: 0, status: "unknown", isFirst: false });
@@ -52,7 +72,12 @@ describe("the first status", () => {
 
 test("a new model takes the score's band at once, and forgets the old one where data is short", () => {
   expect(next(held("green"), 73, { isModelNew: true })).toMatchObject({ band: "yellow", status: "yellow" });
-  expect(next(held("green"), 73, { isModelNew: true, coverage: 0.1 })).toEqual({ band: null, outside: 0, status: "unknown", isFirst: false });
+  expect(next(held("green"), 73, { isModelNew: true, coverage: 0.1 })).toEqual({
+    band: null,
+    outside: 0,
+    status: "unknown",
+    isFirst: false,
+  });
 });
 
 test("the cause of a change", () => {

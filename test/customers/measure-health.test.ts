@@ -55,24 +55,39 @@ describe("what is missing counts below the line of coverage only", () => {
   const missing = (facts: Record<string, FactValue | undefined>, newest: Record<string, number> = NEWEST) => {
     const given = Object.entries({ ...FACTS, ...facts }).filter(([, value]) => value !== undefined);
     const { inputs, coverage } = measureHealth(MODEL, Object.fromEntries(given) as never, newest, NOW);
-    return { coverage, reasons: Object.fromEntries(inputs.measures.flatMap((m) => (m.missing ? [[m.measure, m.missing]] : []))) };
+    return {
+      coverage,
+      reasons: Object.fromEntries(inputs.measures.flatMap((m) => (m.missing ? [[m.measure, m.missing]] : []))),
+    };
   };
-  test("absent", () => expect(missing({ "survey.nps": undefined })).toEqual({ coverage: 0.8, reasons: { nps: "absent" } }));
-  test("of another type", () => expect(missing({ "account.csm_view": 3, "survey.nps": "9" }).reasons).toEqual({ nps: "absent", view: "absent" }));
+  test("absent", () =>
+    expect(missing({ "survey.nps": undefined })).toEqual({ coverage: 0.8, reasons: { nps: "absent" } }));
+  test("of another type", () =>
+    expect(missing({ "account.csm_view": 3, "survey.nps": "9" }).reasons).toEqual({ nps: "absent", view: "absent" }));
   test("stale, from one millisecond beyond the limit", () => {
     expect(missing({}, { ...NEWEST, "usage.actions_7d": NOW - 10 * DAY }).reasons).toEqual({});
-    expect(missing({}, { ...NEWEST, "usage.actions_7d": NOW - 10 * DAY - 1 })).toEqual({ coverage: 0.6, reasons: { usage: "stale" } });
+    expect(missing({}, { ...NEWEST, "usage.actions_7d": NOW - 10 * DAY - 1 })).toEqual({
+      coverage: 0.6,
+      reasons: { usage: "stale" },
+    });
   });
-  test("of unknown age where age matters", () => expect(missing({}, {}).reasons).toEqual({ nps: "stale", usage: "stale" }));
+  test("of unknown age where age matters", () =>
+    expect(missing({}, {}).reasons).toEqual({ nps: "stale", usage: "stale" }));
   test("nothing to divide by", () => {
     expect(missing({ "tickets.weekly_mean_8w": 0 }).reasons).toEqual({ tickets: "divisor" });
     expect(missing({ "tickets.weekly_mean_8w": undefined }).reasons).toEqual({ tickets: "divisor" });
   });
   test("out of range", () => {
-    expect(missing({ "tickets.opened_7d": 1e101, "usage.actions_7d": -1e200 }).reasons).toEqual({ tickets: "range", usage: "range" });
-    expect(missing({ "tickets.opened_7d": 1e90, "tickets.weekly_mean_8w": 1e-90 }).reasons).toEqual({ tickets: "range" });
+    expect(missing({ "tickets.opened_7d": 1e101, "usage.actions_7d": -1e200 }).reasons).toEqual({
+      tickets: "range",
+      usage: "range",
+    });
+    expect(missing({ "tickets.opened_7d": 1e90, "tickets.weekly_mean_8w": 1e-90 }).reasons).toEqual({
+      tickets: "range",
+    });
   });
-  test("a name without points", () => expect(missing({ "account.csm_view": "constructor" }).reasons).toEqual({ view: "unlisted" }));
+  test("a name without points", () =>
+    expect(missing({ "account.csm_view": "constructor" }).reasons).toEqual({ view: "unlisted" }));
 });
 
 test("nothing fresh: no score; nothing that applies: no coverage", () => {
@@ -84,7 +99,11 @@ test("nothing fresh: no score; nothing that applies: no coverage", () => {
 describe("points", () => {
   const points = (scale: Measure["scale"], value: FactValue) =>
     measureHealth(
-      { ...MODEL, measures: { m: { title: "", value: "usage.x", scale } }, profiles: [{ name: "all", weights: { m: 1, gone: 5 } }] },
+      {
+        ...MODEL,
+        measures: { m: { title: "", value: "usage.x", scale } },
+        profiles: [{ name: "all", weights: { m: 1, gone: 5 } }],
+      },
       { "usage.x": value },
       {},
       NOW,
@@ -94,14 +113,22 @@ describe("points", () => {
     expect([9.999, 10, 19.999, 20].map((value) => points(scale, value))).toEqual([0, 50, 50, 100]);
   });
   test("a line is clamped, and may fall", () => {
-    expect([-1, 0, 1, 2, 3].map((value) => points({ kind: "linear", from: 0, to: 2 }, value))).toEqual([0, 0, 50, 100, 100]);
+    expect([-1, 0, 1, 2, 3].map((value) => points({ kind: "linear", from: 0, to: 2 }, value))).toEqual([
+      0, 0, 50, 100, 100,
+    ]);
     expect([0, 1, 4].map((value) => points({ kind: "linear", from: 2, to: 0 }, value))).toEqual([100, 50, 0]);
   });
-  test("bands that end too early give nothing", () => expect(points({ kind: "bands", bands: [{ under: 1, points: 9 }] }, 5)).toBe(0));
+  test("bands that end too early give nothing", () =>
+    expect(points({ kind: "bands", bands: [{ under: 1, points: 9 }] }, 5)).toBe(0));
   test("a score never passes 100 by rounding", () => {
     const model: HealthModel = {
       ...MODEL,
-      measures: Object.fromEntries(["a", "b", "c"].map((name) => [name, { title: "", value: "usage.x", scale: { kind: "bands", bands: [{ points: 100 }] } }])),
+      measures: Object.fromEntries(
+        ["a", "b", "c"].map((name) => [
+          name,
+          { title: "", value: "usage.x", scale: { kind: "bands", bands: [{ points: 100 }] } },
+        ]),
+      ),
       profiles: [{ name: "all", weights: { a: 0.1, b: 0.2, c: 0.3 } }],
     };
     expect(measureHealth(model, { "usage.x": 1 }, {}, NOW).score).toBeLessThanOrEqual(100);
@@ -128,13 +155,22 @@ test("a model's hash is of its meaning: not of titles, hours, or the order of ke
   expect(healthModelHash(reordered)).toBe(hash);
   expect(healthModelHash({ ...MODEL, trend: { flatUnder: 9 }, evaluate: { dailyAt: "05:00", on: [] } })).toBe(hash);
   const { usage, ...others } = measures as Required<typeof measures>;
-  expect(healthModelHash({ ...MODEL, measures: { ...others, usage: { ...(usage as Measure), title: "Other" } } })).toBe(hash);
+  expect(healthModelHash({ ...MODEL, measures: { ...others, usage: { ...(usage as Measure), title: "Other" } } })).toBe(
+    hash,
+  );
   expect(healthModelHash({ ...MODEL, version: 4 })).not.toBe(hash);
   expect(healthModelHash({ ...MODEL, minCoverage: 0.5 })).not.toBe(hash);
 });
 
 test("a change under 3 points is flat", () => {
-  expect([2.99, -2.99, 3, -3, 0, undefined].map((change) => trendOf(change, MODEL))).toEqual(["flat", "flat", "up", "down", "flat", undefined]);
+  expect([2.99, -2.99, 3, -3, 0, undefined].map((change) => trendOf(change, MODEL))).toEqual([
+    "flat",
+    "flat",
+    "up",
+    "down",
+    "flat",
+    undefined,
+  ]);
   expect(trendOf(0, { ...MODEL, trend: { flatUnder: 0 } })).toBe("flat");
 });
 

@@ -86,7 +86,9 @@ describe("a baseline", () => {
   });
   test("leaves out windows whose aggregate is absent", () => {
     const average = metric({ aggregate: "avg", baseline: { weeks: 8, statistic: "median" } });
-    expect(metricValue(average, [sample("a", 7, 1), sample("b", 14, 2), sample("c", 21, 3), sample("d", 49, 8)], NOW)).toBe(2.5);
+    expect(
+      metricValue(average, [sample("a", 7, 1), sample("b", 14, 2), sample("c", 21, 3), sample("d", 49, 8)], NOW),
+    ).toBe(2.5);
     expect(metricValue(average, [sample("a", 7, 1), sample("b", 49, 8)], NOW)).toBeUndefined();
   });
   test("without a window has none before it", () => {

@@ -36,8 +36,17 @@ export const MODEL: HealthModel = {
       dividedBy: "tickets.weekly_mean_8w",
       scale: { kind: "bands", bands: [{ under: 2, points: 100 }, { points: 20 }] },
     },
-    nps: { title: "NPS", value: "survey.nps", freshMs: 180 * 86_400_000, scale: { kind: "linear", from: -100, to: 100 } },
-    view: { title: "The CSM's view", value: "account.csm_view", scale: { kind: "values", values: { good: 100, at_risk: 10 } } },
+    nps: {
+      title: "NPS",
+      value: "survey.nps",
+      freshMs: 180 * 86_400_000,
+      scale: { kind: "linear", from: -100, to: 100 },
+    },
+    view: {
+      title: "The CSM's view",
+      value: "account.csm_view",
+      scale: { kind: "values", values: { good: 100, at_risk: 10 } },
+    },
   },
   profiles: [
     {

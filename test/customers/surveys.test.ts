@@ -13,7 +13,13 @@ const answer = (id: string, score: number, contactId?: string, daysBefore = 1): 
 
 describe("nps", () => {
   test("9 and 10 minus 0 to 6; 7 and 8 only count below the line", () => {
-    const answers = [answer("1", 10, "a"), answer("2", 9, "b"), answer("3", 8, "c"), answer("4", 7, "d"), answer("5", 6, "e")];
+    const answers = [
+      answer("1", 10, "a"),
+      answer("2", 9, "b"),
+      answer("3", 8, "c"),
+      answer("4", 7, "d"),
+      answer("5", 6, "e"),
+    ];
     expect(nps(answers, NOW)).toEqual({ nps: 20, count: 5, at: NOW - DAY });
   });
   test("goes from −100 to 100", () => {
@@ -21,7 +27,11 @@ describe("nps", () => {
     expect(nps([answer("1", 9, "a"), answer("2", 10, "b")], NOW)?.nps).toBe(100);
   });
   test("takes the latest answer of each person, and of one instant that with the greater id", () => {
-    expect(nps([answer("1", 0, "a", 5), answer("2", 10, "a", 2)], NOW)).toEqual({ nps: 100, count: 1, at: NOW - 2 * DAY });
+    expect(nps([answer("1", 0, "a", 5), answer("2", 10, "a", 2)], NOW)).toEqual({
+      nps: 100,
+      count: 1,
+      at: NOW - 2 * DAY,
+    });
     expect(nps([answer("2", 10, "a"), answer("1", 0, "a")], NOW)?.nps).toBe(100);
     expect(nps([answer("1", 0, "a"), answer("2", 10, "a")], NOW)?.nps).toBe(100);
   });

@@ -185,7 +185,8 @@ function scoredSql(model: HealthModel, facts: PortfolioFacts, asOf: number): SQL
   const profiles = model.profiles.map(({ name, if: condition }) =>
     condition === undefined ? sql`else ${name}` : sql`when ${facts.expression(condition)} then ${name}`,
   );
-  const profile = model.profiles.length === 1 ? sql`${model.profiles[0]?.name}::text` : sql`(case ${sql.join(profiles, sql` `)} end)`;
+  const profile =
+    model.profiles.length === 1 ? sql`${model.profiles[0]?.name}::text` : sql`(case ${sql.join(profiles, sql` `)} end)`;
   return sql`profiled as (select facts.account_id, ${profile} as profile from facts),
     raw as (select facts.account_id, profiled.profile, ${list((measure) => rawColumns(measure, facts))}
       from facts join profiled on profiled.account_id = facts.account_id),
@@ -226,7 +227,8 @@ function rawColumns(numberedMeasure: NumberedMeasure, facts: PortfolioFacts): SQ
           sql` `,
         )} end)`;
   const value = valueColumn(facts, measure.value, isText);
-  const divisor = measure.dividedBy === undefined ? sql`null::double precision` : valueColumn(facts, measure.dividedBy, false);
+  const divisor =
+    measure.dividedBy === undefined ? sql`null::double precision` : valueColumn(facts, measure.dividedBy, false);
   // A model without a field for the stage has no stage to apply to.
   const stage = measure.stages === undefined ? undefined : facts.fact("account.stage");
   const applies =
@@ -304,7 +306,9 @@ function pointsOf(numberedMeasure: NumberedMeasure): SQL {
     }
     case "bands": {
       const cases = scale.bands.map(({ under, points }) =>
-        under === undefined ? sql`when true then ${number(points)}` : sql`when ${ratio} < ${number(under)} then ${number(points)}`,
+        under === undefined
+          ? sql`when true then ${number(points)}`
+          : sql`when ${ratio} < ${number(under)} then ${number(points)}`,
       );
       return sql`(case ${sql.join(cases, sql` `)} else 0 end)`;
     }
@@ -314,7 +318,10 @@ function pointsOf(numberedMeasure: NumberedMeasure): SQL {
 function inputsOf(model: HealthModel, measures: readonly NumberedMeasure[]): SQL {
   const lines = measures.map((each) => {
     const [w, v, d, m, p] = ["w", "v", "d", "m", "p"].map((letter) => column(letter, each));
-    const divisor = each.measure.dividedBy === undefined ? sql`` : sql`, 'divisor', case when coalesce(${m}, 'range') = 'range' then ${d} end`;
+    const divisor =
+      each.measure.dividedBy === undefined
+        ? sql``
+        : sql`, 'divisor', case when coalesce(${m}, 'range') = 'range' then ${d} end`;
     return sql`case when ${w} is null then '[]'::jsonb else jsonb_build_array(jsonb_strip_nulls(jsonb_build_object(
       'measure', ${each.name}::text, 'weight', ${w}, 'value', case when coalesce(${m}, '') not in ('stage', 'absent') then ${v} end,
       'points', ${p}, 'missing', ${m}${divisor}))) end`;
@@ -350,8 +357,10 @@ function isFactor(value: SQL): SQL {
 function judgedSql(model: HealthModel, asOf: number): SQL {
   const { status, hysteresis, minCoverage } = model;
   const now = instantParam(asOf);
-  const edge = (band: SQL) => sql`(case ${band} when 'red' then ${number(0)} when 'yellow' then ${number(status.yellow)} else ${number(status.green)} end)`;
-  const end = (band: SQL) => sql`(case ${band} when 'red' then ${number(status.yellow)} else ${number(status.green)} end)`;
+  const edge = (band: SQL) =>
+    sql`(case ${band} when 'red' then ${number(0)} when 'yellow' then ${number(status.yellow)} else ${number(status.green)} end)`;
+  const end = (band: SQL) =>
+    sql`(case ${band} when 'red' then ${number(status.yellow)} else ${number(status.green)} end)`;
   const left = sql`(case when s.score < ${edge(sql`s.held`)} then ${edge(sql`s.held`)} - s.score else s.score - ${end(sql`s.held`)} end)`;
   return sql`placed as (
       select scored.*, h.account_id is null as is_new, h.status as old_status, h.score as old_score, h.coverage as old_coverage,
@@ -412,4 +421,3 @@ function writtenSql(model: HealthModel, asOf: number, receivedAt: number): SQL {
           || case when is_coverage_new then array['health.coverage'] else '{}' end, 'sweep'
       from judged where is_status_new on conflict (id) do nothing returning 1)`;
 }
-

@@ -68,7 +68,9 @@ export function portfolioFacts(request: PortfolioRequest): PortfolioFacts {
 
 /** The time zones that Postgres can count in: the same for its whole release, so asked once per process. */
 export async function knownZones(tx: Tx): Promise<readonly string[]> {
-  zones ??= rowsOf<{ name: string }>(tx, sql`select name from pg_timezone_names`).then((rows) => rows.map(({ name }) => name));
+  zones ??= rowsOf<{ name: string }>(tx, sql`select name from pg_timezone_names`).then((rows) =>
+    rows.map(({ name }) => name),
+  );
   try {
     return await zones;
   } catch (error) {
