@@ -65,7 +65,11 @@ test("what is missing is named with what it is and an example, all at once", () 
 
 describe("what is wrong is told without the value", () => {
   test.each([
-    ["DATABASE_URL", "mysql://u:hunter2@h/d", "DATABASE_URL must be an address beginning with postgres:// or postgresql://."],
+    [
+      "DATABASE_URL",
+      "mysql://u:hunter2@h/d",
+      "DATABASE_URL must be an address beginning with postgres:// or postgresql://.",
+    ],
     ["DATABASE_URL", "hunter2", "DATABASE_URL must be an address beginning with postgres:// or postgresql://."],
     ["TEMPORAL_ADDRESS", "http://temporal:7233", "TEMPORAL_ADDRESS must be HOST:PORT, without http://."],
     ["TEMPORAL_TLS", "perhaps", "TEMPORAL_TLS must be true or false."],
@@ -74,13 +78,21 @@ describe("what is wrong is told without the value", () => {
     ["MAIL_DOMAIN", "a b", "MAIL_DOMAIN must be a domain."],
     ["EMAIL_ONLY_TO", "nobody", 'EMAIL_ONLY_TO can\'t be used: "nobody" is neither an address nor @domain.'],
     ["SLACK_BOT_TOKEN", "hunter2", "SLACK_BOT_TOKEN must be the app's bot token, which begins with xoxb-."],
-    ["SLACK_SIGNING_SECRET", "hunter2", "SLACK_SIGNING_SECRET must be the app's signing secret (32 hexadecimal digits)."],
+    [
+      "SLACK_SIGNING_SECRET",
+      "hunter2",
+      "SLACK_SIGNING_SECRET must be the app's signing secret (32 hexadecimal digits).",
+    ],
     ["SLACK_APP_TOKEN", "hunter2", "SLACK_APP_TOKEN must be an app-level token, which begins with xapp-."],
     ["SLACK_API_URL", "http://127.0.0.1:1/x", "SLACK_API_URL must end in /api/."],
     ["PUBLIC_URL", "waypost.example.com", "PUBLIC_URL must be an address beginning with http:// or https://."],
     ["PORT", "70000", "PORT must be a whole number from 0 to 65535."],
     ["WAYPOST_CLOCK", "{", "WAYPOST_CLOCK must be JSON."],
-    ["WAYPOST_CLOCK", '{"scale":0}', "WAYPOST_CLOCK must have scale (1 to 10,000,000), realOrigin and domainOrigin (instants), and nothing else."],
+    [
+      "WAYPOST_CLOCK",
+      '{"scale":0}',
+      "WAYPOST_CLOCK must have scale (1 to 10,000,000), realOrigin and domainOrigin (instants), and nothing else.",
+    ],
     ["WAYPOST_LOG_LEVEL", "loud", "WAYPOST_LOG_LEVEL must be one of trace, debug, info, warn, error, fatal, silent."],
     ["WAYPOST_MAX_CACHED_RUNS", "many", "WAYPOST_MAX_CACHED_RUNS must be a whole number from 1 to 100000."],
   ])("%s=%s", (name, value, expected) => {
@@ -93,7 +105,9 @@ describe("what is wrong is told without the value", () => {
 });
 
 test("Socket Mode needs the bot's token too", () => {
-  expect(problemsOf({ SLACK_APP_TOKEN: "xapp-1-abc" })[0]).toMatch(/^SLACK_BOT_TOKEN is not set, but SLACK_APP_TOKEN is/);
+  expect(problemsOf({ SLACK_APP_TOKEN: "xapp-1-abc" })[0]).toMatch(
+    /^SLACK_BOT_TOKEN is not set, but SLACK_APP_TOKEN is/,
+  );
 });
 
 test("every example is one that is taken", () => {

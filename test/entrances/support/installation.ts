@@ -124,7 +124,10 @@ export async function startInstallation(more: Record<string, unknown> = {}): Pro
   };
 }
 
-async function startServer(environment: Installation["environment"], logger: Logger): Promise<Running & { url: string }> {
+async function startServer(
+  environment: Installation["environment"],
+  logger: Logger,
+): Promise<Running & { url: string }> {
   const stop = new AbortController();
   let ended: Promise<number> | undefined;
   const url = await new Promise<string>((resolve, reject) => {

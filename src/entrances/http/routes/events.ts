@@ -116,13 +116,15 @@ function isMailEvent({ name }: IncomingEvent): boolean {
 function mailProblems({ clock }: MailPorts, { at, name, payload }: IncomingEvent): FieldError[] {
   const problems: FieldError[] = [];
   const fields = name === SYSTEM_EVENTS.emailBounced ? ["delivery", "permanent"] : ["delivery"];
-  if (clock.scale === 1 && at > clock.now() + AHEAD_MAX_MS) problems.push({ path: "at", message: "is more than 5 minutes in the future" });
+  if (clock.scale === 1 && at > clock.now() + AHEAD_MAX_MS)
+    problems.push({ path: "at", message: "is more than 5 minutes in the future" });
   if (typeof payload.delivery !== "string")
     problems.push({ path: "payload.delivery", message: "must be the delivery's id, or the mail's Message-ID" });
   if (payload.permanent !== undefined && typeof payload.permanent !== "boolean")
     problems.push({ path: "payload.permanent", message: "must be true or false" });
   for (const field of Object.keys(payload)) {
-    if (!fields.includes(field)) problems.push({ path: `payload.${field}`, message: `is not known; known are ${fields.join(", ")}` });
+    if (!fields.includes(field))
+      problems.push({ path: `payload.${field}`, message: `is not known; known are ${fields.join(", ")}` });
   }
   return problems;
 }

@@ -1,0 +1,146 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { eventually, type Installation, smallWorkspace, startInstallation } from "../support/installation.js";
+
+let house: Installation;
+
+beforeAll(async () => {
+  house = await startInstallation();
+  const published = await house.ask("POST", "/v1/playbooks", { body: { files: smallWorkspace() } });
+  expect(published.status).toBe(200);
+  const imported = await house.ask("PUT", "/v1/customers", {
+    body: {
+      // Before the latest daily instant, so that the sweep finds them.
+      at: new Date(Date.now() - 3 * 86_400_000).toISOString(),
+      users: [
+        {
+          id: "u1",
+          name: "Ann Lee",
+          email: "ann@waypost.example",
+          timezone: "Europe/London",
+          locale: "en",
+          calendar: "standard",
+        },
+      ],
+      accounts: ["acme", "busy", "late"].map((id) => ({
+        id,
+        fields: {
+          name: id,
+          timezone: "Europe/Warsaw",
+          locale: "en",
+          csm: "u1",
+          is_test: false,
+          touch_model: "high",
+          tier: "growth",
+          stage: "adoption",
+        },
+      })),
+      contacts: ["acme", "busy", "late"].map((id) => ({
+        id: `${id}-c1`,
+        accountId: id,
+        fields: {
+          name: "Pat Roe",
+          email: `pat@${id}.example`,
+          role: "champion",
+          is_primary: true,
+          is_active: true,
+          locale: "en",
+        },
+      })),
+    },
+  });
+  expect(imported.body.refused).toEqual([]);
+}, 60_000);
+afterAll(async () => house.stop());
+
+const signal = (account: string, id: string) => ({ id, name: "signal.raised", account, payload: { reason: "quiet" } });
+
+async function runOf(account: string, is: (run: { status: string; position: string[] }) => boolean = () => true) {
+  return eventually(async () => {
+    const { body } = await house.ask("GET", `/v1/runs?account=${account}`);
+    return body.runs.find(is);
+  });
+}
+
+async function timelineOf(run: string): Promise<{ kind: string; step: string | null }[]> {
+  return (await house.ask("GET", `/v1/runs/${encodeURIComponent(run)}/timeline`)).body.entries;
+}
+
+test("an event walks through the house: HTTP, enrolment, Temporal, SMTP, task, reply, timeline", async () => {
+  const worker = await house.startWorker();
+  const sent = await house.ask("POST", "/v1/events", { body: signal("acme", "walk-1") });
+  expect([sent.status, sent.body]).toEqual([202, { id: "walk-1", status: "accepted" }]);
+
+  const run = await runOf("acme", ({ position }) => position.includes("answer"));
+  expect(run.id).toBe("run/hello/acme/acme/1");
+  const [mail] = house.mailbox.messages().filter(({ to }) => to.includes("pat@acme.example"));
+  expect(mail?.subject).toBe("Hello, Pat Roe");
+
+  const { tasks } = (await house.ask("GET", "/v1/tasks?account=acme")).body;
+  expect(tasks).toMatchObject([{ title: "Call acme", assignee: "u1", status: "open", required: true, ask: "outcome" }]);
+  const done = await house.ask("POST", `/v1/tasks/${tasks[0].id}/complete`, { body: { by: "u1", outcome: "reached" } });
+  expect([done.status, done.body.status, done.body.closedBy]).toEqual([200, "done", "u1"]);
+
+  const replied = { id: "walk-2", name: "email.replied", payload: { delivery: mail?.messageId } };
+  expect((await house.ask("POST", "/v1/events", { body: replied })).body).toEqual({ id: "walk-2", status: "accepted" });
+  await runOf("acme", ({ status }) => status === "ended");
+  const kinds = (await timelineOf(run.id)).map(({ kind, step }) => `${kind} ${step ?? ""}`.trim());
+  expect(kinds).toEqual([
+    "run.started",
+    "email.sent hello",
+    "task.opened call",
+    "wait_for.began answer",
+    "task.closed call",
+    "email.replied hello",
+    "wait_for.met answer",
+    "run.ended end-4",
+  ]);
+  expect(await worker.stop()).toBe(0);
+}, 60_000);
+
+test("with no worker nothing is lost: what was accepted is done when one comes", async () => {
+  await house.ask("POST", "/v1/events", { body: signal("late", "late-1") });
+  expect((await house.ask("GET", "/v1/runs?account=late")).body.runs).toEqual([]);
+  const worker = await house.startWorker();
+  await runOf("late", ({ position }) => position.includes("answer"));
+  expect(await worker.stop()).toBe(0);
+}, 60_000);
+
+test("a shut-down lets a mail that is on its way get its answer: sent once, and the run goes on with the next worker", async () => {
+  const worker = await house.startWorker();
+  house.mailbox.misbehave({ kind: "delay", at: "body", delayMs: 1_500, to: "pat@busy.example" });
+  await house.ask("POST", "/v1/events", { body: signal("busy", "busy-1") });
+  await eventually(async () =>
+    house.mailbox.messages().some(({ to }) => to.includes("pat@busy.example")) ? true : undefined,
+  );
+  const before = performance.now();
+  expect(await worker.stop()).toBe(0);
+  expect(performance.now() - before).toBeLessThan(8_000);
+  house.mailbox.behave();
+  await house.startWorker();
+  const run = await runOf("busy", ({ position }) => position.includes("answer"));
+  expect(house.mailbox.messages().filter(({ to }) => to.includes("pat@busy.example"))).toHaveLength(1);
+  expect((await timelineOf(run.id)).filter(({ kind }) => kind === "email.sent")).toHaveLength(1);
+}, 60_000);
+
+test("the daily sweep is poked by a Schedule, and measures everybody", async () => {
+  const schedule = await eventually(async () => {
+    const description = await house.wired.temporal.schedule
+      .getHandle(`waypost-sweep-${house.wired.taskQueue}`)
+      .describe()
+      .catch(() => undefined);
+    return description;
+  });
+  expect(schedule.spec.intervals?.[0]?.every).toBe(300_000);
+  await house.wired.temporal.schedule.getHandle(`waypost-sweep-${house.wired.taskQueue}`).trigger();
+  const health = await eventually(async () => {
+    const answer = await house.ask("GET", "/v1/accounts/acme/health");
+    return answer.status === 200 ? answer.body : undefined;
+  });
+  expect(health).toMatchObject({ account: "acme", override: null });
+}, 60_000);
+
+test("no address and no token is in any line of the log", () => {
+  const log = house.log.join("");
+  expect(log).toContain("ready: taking runs");
+  expect(log).not.toMatch(/pat@|ann@|wp_[A-Za-z0-9_-]{12}/);
+});
