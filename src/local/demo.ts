@@ -1,0 +1,362 @@
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { systemClock } from "../adapters/clock.js";
+import { openDatabase } from "../adapters/postgres/database.js";
+import { migrate } from "../adapters/postgres/migrate.js";
+import { linesOf } from "../entrances/cli/import-rows.js";
+import { clockVariable, readEnvironment } from "../entrances/environment.js";
+import { createLogger } from "../entrances/logger.js";
+import { wire } from "../entrances/wire.js";
+import type { ImportReport } from "../operations/import-files.js";
+import { createToken } from "../operations/tokens.js";
+import type { Clock } from "../ports/clock.js";
+import { DAY_MS, formatInstant, type Instant, parseInstant } from "../values/instant.js";
+import { type ApiEntry, type ApiRun, createDemoApi, type DemoApi } from "./demo-api.js";
+import { DemoPeople, type ScriptedContact } from "./demo-people.js";
+import { type DemoSummary, type LedgerMail, reportOf, summaryText } from "./demo-report.js";
+import { readPeopleScript } from "./demo-script.js";
+import { DemoTable } from "./demo-table.js";
+import { type Stack, type StackOptions, withStack } from "./stack.js";
+import { type LocalSystem, startLocalSystem } from "./system.js";
+
+export interface DemoOptions {
+  /** End after the summary; else stay up and print links. */
+  readonly once: boolean;
+  /** Everything for people goes to stderr. */
+  readonly json: boolean;
+  /** Real minutes that the year takes. Default 3. */
+  readonly minutes?: number;
+  /** The exports and people.yaml. Default `examples/portfolio`. */
+  readonly portfolio?: string;
+  readonly playbooks?: string;
+  readonly stack?: Partial<Omit<StackOptions, "log" | "signal">>;
+  /** Told once everything is up: tests kill the worker by it. */
+  readonly onUp?: (system: LocalSystem) => void;
+}
+
+/** The year of the example portfolio; the exports stand as of its first day. */
+const YEAR_BEGINS = Date.UTC(2026, 0, 5);
+const YEAR_DAYS = 364;
+/** Events are told so far ahead of the domain's clock, with their own instant. */
+const EVENTS_AHEAD_MS = 10 * DAY_MS;
+/** Rows change only shortly ahead: what is current is shown at once. */
+const UPDATES_AHEAD_MS = DAY_MS;
+const EVENTS_PER_CALL = 500;
+const FEED_EVERY_MS = 150;
+/** The worker is up before the year begins. */
+const LEAD_MS = 5_000;
+/** How long after the year what is under way may take. */
+const SETTLE_MS = 120_000;
+
+const WAYPOST = fileURLToPath(new URL("../../../bin/waypost.mjs", import.meta.url));
+
+/**
+ * A year of the example portfolio on real servers, in `minutes`: imports it as a user would, publishes the playbooks, tells the
+ * dated events over HTTP, lets scripted people press real buttons and answer real mails. Ends with a summary.
+ *
+ * @returns the exit code: 0 if nothing was doubled or lost and no run needs attention, else 1
+ */
+export async function runDemo(options: DemoOptions): Promise<number> {
+  const say = (line: string) => void (options.json ? process.stderr : process.stdout).write(`${line}\n`);
+  return withStack({ log: say, ...options.stack }, async (stack, signal) => {
+    const fresh = await freshDatabase(stack);
+    let code = 1;
+    try {
+      code = await demoOn(fresh, options, say, signal);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      return 130;
+    }
+    return code;
+  });
+}
+
+async function demoOn(stack: Stack, options: DemoOptions, say: (line: string) => void, signal: AbortSignal): Promise<number> {
+  const portfolio = options.portfolio ?? join("examples", "portfolio");
+  await prepare(stack, portfolio, options.playbooks ?? "playbooks", say, signal);
+  const token = await apiToken(stack.databaseUrl);
+  const yearMs = (options.minutes ?? 3) * 60_000;
+  const setting = {
+    scale: Math.max(1.001, (YEAR_DAYS * DAY_MS) / yearMs),
+    realOrigin: Date.now() + LEAD_MS,
+    domainOrigin: YEAR_BEGINS,
+  };
+  const clock = systemClock(setting);
+  const problems: string[] = [];
+  const people = new DemoPeople({
+    script: readPeopleScript(join(portfolio, "people.yaml"), readFileSync(join(portfolio, "people.yaml"), "utf8")),
+    // The server's address is only known below; nobody reacts before that.
+    api: { call: (...args) => api.call(...args), runs: () => api.runs(), tasks: () => api.tasks() },
+    clock,
+    ...(await castOf(portfolio)),
+    signal,
+    onProblem: (problem) => void (problems.length < 1_000 && problems.push(problem)),
+  });
+  let isOver = false;
+  const system = await startLocalSystem(stack, {
+    log: say,
+    clock: setting,
+    mailbox: { onMessage: (message) => people.onMessage(message) },
+    desk: { onPost: (message) => people.onPost(message), users: deskUsers(portfolio) },
+  });
+  const api: DemoApi = createDemoApi(system.serverUrl, token, signal);
+  try {
+    people.desk = system.desk;
+    for (const address of bouncing(people)) system.mailbox.misbehave({ kind: "reply", at: "recipient", to: address, reply: "550 5.1.1 No such user here" });
+    await system.ready(signal);
+    say(`The year begins: ${formatInstant(YEAR_BEGINS).slice(0, 10)}, ${Math.round(setting.scale).toLocaleString("en")} times as fast as real time.`);
+    say(linksText(stack, system));
+    options.onUp?.(system);
+    const table = new DemoTable(options.json ? process.stderr : process.stdout);
+    const watching = watch(table, api, system, clock, signal, () => isOver);
+    await feed(api, portfolio, clock, signal, problems);
+    await sleep(clock.realMsUntil(YEAR_BEGINS + YEAR_DAYS * DAY_MS), undefined, { signal });
+    const leftBehind = await settled(stack.databaseUrl, YEAR_BEGINS + YEAR_DAYS * DAY_MS, signal);
+    isOver = true;
+    await watching;
+    // From here on nothing moves: what is under way ends, then it is counted.
+    await system.worker.stop();
+    const summary = await summarise(api, stack.databaseUrl, system);
+    if (leftBehind > 0) summary.problems.push(`${leftBehind} events of the year were not dispatched ${SETTLE_MS / 1_000} s after its end`);
+    summary.problems.push(...problems.map((problem) => `people: ${problem}`));
+    summary.emails.unsubscribed = people.tally.unsubscribed;
+    const isAnyParked = Object.values(summary.runs).some((row) => (row["needs attention"] ?? 0) > 0);
+    summary.ok = summary.duplicated === 0 && summary.lost === 0 && leftBehind === 0 && !isAnyParked;
+    say(summaryText(summary));
+    say(`Worker started again ${system.worker.restarts()} times. People pressed ${people.tally.pressed} buttons (${people.tally.refused} refused) and told ${people.tally.events} events.`);
+    if (options.json) process.stdout.write(`${JSON.stringify(summary)}\n`);
+    if (!options.once) await stayUp(stack, system, api, say, signal);
+    return summary.ok ? 0 : 1;
+  } finally {
+    isOver = true;
+    await system.stop();
+  }
+}
+
+/** A database of its own, so that a demo begins empty, and those of earlier demos are gone. */
+async function freshDatabase(stack: Stack): Promise<Stack> {
+  const admin = openDatabase(stack.databaseUrl, { poolMax: 2, applicationName: "waypost demo" });
+  try {
+    const old = await admin.client<{ name: string }[]>`select datname as name from pg_database where datname like 'waypost\\_demo\\_%'`;
+    for (const { name } of old) await admin.client.unsafe(`drop database if exists "${name}" with (force)`);
+    const name = `waypost_demo_${Date.now()}`;
+    await admin.client.unsafe(`create database "${name}"`);
+    const url = new URL(stack.databaseUrl);
+    url.pathname = `/${name}`;
+    return { ...stack, databaseUrl: url.href };
+  } finally {
+    await admin.close();
+  }
+}
+
+/** Schema, playbooks, customers, by the commands that a user would type, while the domain's clock stands at the year's beginning. */
+async function prepare(stack: Stack, portfolio: string, playbooks: string, say: (line: string) => void, signal: AbortSignal): Promise<void> {
+  const startedAt = performance.now();
+  await migrate(stack.databaseUrl);
+  const environment = {
+    DATABASE_URL: stack.databaseUrl,
+    TEMPORAL_ADDRESS: stack.temporalAddress,
+    // As good as standing: an hour before the year begins.
+    WAYPOST_CLOCK: clockVariable({ scale: 1.001, realOrigin: Date.now(), domainOrigin: YEAR_BEGINS - 3_600_000 }),
+  };
+  await waypost(["publish", playbooks, "--json"], environment, signal, [0]);
+  const output = await waypost(["import", portfolio, "--json"], environment, signal, [0, 1]);
+  const report = JSON.parse(output.trim().split("\n").at(-1) ?? "{}") as ImportReport;
+  for (const { file, line, column, message } of report.problems) say(`${file}:${line}:${column}: ${message}`);
+  say(
+    `Imported ${portfolio}: ${report.rows} rows, ${report.bad} bad (above); playbooks published (${((performance.now() - startedAt) / 1000).toFixed(1)} s)`,
+  );
+}
+
+/** Runs a `waypost` command; what it prints. Throws with its errors for another exit code. */
+async function waypost(args: readonly string[], environment: Readonly<Record<string, string>>, signal: AbortSignal, codes: readonly number[]): Promise<string> {
+  const kept = Object.fromEntries(["PATH", "HOME", "TMPDIR", "NODE_OPTIONS"].map((name) => [name, process.env[name] ?? ""]));
+  const child = spawn(process.execPath, [WAYPOST, ...args], { env: { ...kept, ...environment }, stdio: ["ignore", "pipe", "pipe"], signal });
+  let [out, err] = ["", ""];
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (out += text));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (err += text));
+  const code = await new Promise<number>((resolve, reject) => child.once("error", reject).once("close", (exit) => resolve(exit ?? 137)));
+  if (!codes.includes(code)) throw new Error(`waypost ${args.join(" ")} ended with ${code}: ${(err || out).slice(-3_000)}`);
+  return out;
+}
+
+async function apiToken(databaseUrl: string): Promise<string> {
+  const wired = wire(readEnvironment({ DATABASE_URL: databaseUrl }, ["DATABASE_URL"]), "demo", createLogger("error", "demo"));
+  try {
+    const scopes = ["events:write", "customers:write", "runs:read", "tasks:write"];
+    return (await createToken(wired, { name: "demo", scopes }, "demo")).token;
+  } finally {
+    await wired.close();
+  }
+}
+
+/** Who the people are: from the exports and personas.csv. Simple files of our own: no quotes within cells that matter here. */
+async function castOf(portfolio: string) {
+  const personas = new Map(table(portfolio, "personas.csv").map((row) => [row["id"] ?? "", row["persona"] ?? ""]));
+  const contacts = new Map<string, ScriptedContact>();
+  const learn = (row: Readonly<Record<string, string>>) => {
+    const { id = "", account = "", email = "" } = row;
+    if (email !== "") contacts.set(email.toLowerCase(), { id, account, persona: personas.get(id) ?? personas.get(account) ?? "" });
+  };
+  for (const row of table(portfolio, "contacts.csv")) learn(row);
+  for await (const line of linesOf(join(portfolio, "updates.jsonl"))) {
+    const row = JSON.parse(line) as Record<string, string>;
+    if (row["kind"] === "contacts") learn(row);
+  }
+  const users = deskUsers(portfolio);
+  const rows = table(portfolio, "users.csv");
+  const colleagues = new Map(users.map((user, index) => [user.id, rows[index]?.["id"] ?? ""]));
+  const queues = new Map<string, string>();
+  for (const [index, row] of rows.entries()) {
+    for (const pool of (row["pools"] ?? "").split("|")) if (pool !== "" && !queues.has(pool)) queues.set(pool, users[index]?.id ?? "");
+    // What is in nobody's queue is a manager's to take.
+    if (row["id"]?.startsWith("mgr-") && !queues.has("*")) queues.set("*", users[index]?.id ?? "");
+  }
+  return { personas, contacts, colleagues, queues };
+}
+
+function deskUsers(portfolio: string) {
+  return table(portfolio, "users.csv").map(({ id = "", name = "", email = "" }) => ({
+    id: `U${id.replace(/[^a-z0-9]/gi, "").toUpperCase()}`,
+    name,
+    email,
+  }));
+}
+
+function bouncing({ options }: DemoPeople): string[] {
+  return [...options.contacts].filter(([, contact]) => options.script.bounces.includes(contact.persona)).map(([address]) => address);
+}
+
+function table(folder: string, name: string): Record<string, string>[] {
+  const [head = "", ...lines] = readFileSync(join(folder, name), "utf8").replace(/^\ufeff/, "").split(/\r?\n/).filter((line) => line !== "");
+  const delimiter = head.includes(";") ? ";" : ",";
+  const names = head.split(delimiter);
+  return lines.map((line) => {
+    const cells = line.split(delimiter);
+    return Object.fromEntries(names.map((heading, index) => [heading, cells[index] ?? ""]));
+  });
+}
+
+interface Dated {
+  readonly at: Instant;
+  readonly line: Record<string, unknown>;
+}
+
+/** Tells the year's events and changes in order, a bounded time ahead of the clock, each with its own instant. */
+async function feed(api: DemoApi, portfolio: string, clock: Clock, signal: AbortSignal, problems: string[]): Promise<void> {
+  const events = dated(join(portfolio, "events.jsonl"));
+  const updates = dated(join(portfolio, "updates.jsonl"));
+  let [event, update] = [await events.next(), await updates.next()];
+  while (!event.done || !update.done) {
+    signal.throwIfAborted();
+    const now = clock.now();
+    const batch: Record<string, unknown>[] = [];
+    while (!event.done && event.value.at <= now + EVENTS_AHEAD_MS && batch.length < EVENTS_PER_CALL) {
+      batch.push(event.value.line);
+      event = await events.next();
+    }
+    if (batch.length > 0) {
+      const answer = await api.call<{ events: { id: string; status: string; reason?: string }[] }>("POST", "/v1/events", { events: batch });
+      for (const { id, status, reason } of answer.events) if (status === "refused") problems.push(`event ${id} was refused: ${reason}`);
+    }
+    while (!update.done && update.value.at <= now + UPDATES_AHEAD_MS) {
+      const { at, kind, id, account, ...fields } = update.value.line;
+      const row = { id, ...(account === undefined ? {} : { accountId: account }), fields, at };
+      const answer = await api.call<{ refused: { reason: string }[] }>("POST", "/v1/customers", { [String(kind)]: [row] });
+      for (const { reason } of answer.refused) problems.push(`${String(kind)} ${String(id)} was refused: ${reason}`);
+      update = await updates.next();
+    }
+    if (batch.length < EVENTS_PER_CALL) await sleep(FEED_EVERY_MS, undefined, { signal });
+  }
+}
+
+async function* dated(path: string): AsyncGenerator<Dated, undefined> {
+  for await (const text of linesOf(path)) {
+    const line = JSON.parse(text) as Record<string, unknown>;
+    yield { at: parseInstant(String(line["at"])) ?? 0, line };
+  }
+  return undefined;
+}
+
+/** Waits until what the year has brought is dispatched and the runs have come to rest; how many events are left if it takes too long. */
+async function settled(databaseUrl: string, until: Instant, signal: AbortSignal): Promise<number> {
+  const database = openDatabase(databaseUrl, { poolMax: 1, applicationName: "waypost demo" });
+  try {
+    const deadline = performance.now() + SETTLE_MS;
+    for (;;) {
+      const [row] = await database.client<{ left: number }[]>`
+        select count(*)::int as left from events where status = 'pending' and at <= ${new Date(until).toISOString()}`;
+      const left = row?.left ?? 0;
+      if (left === 0 || performance.now() > deadline) return left;
+      await sleep(200, undefined, { signal });
+    }
+  } finally {
+    await database.close();
+  }
+}
+
+async function watch(table: DemoTable, api: DemoApi, system: LocalSystem, clock: Clock, signal: AbortSignal, isOver: () => boolean): Promise<void> {
+  while (!isOver() && !signal.aborted) {
+    try {
+      table.show({
+        at: clock.now(),
+        runs: await api.runs(),
+        mails: system.mailbox.stats(),
+        posts: system.desk.stats(),
+        restarts: system.worker.restarts(),
+      });
+    } catch {
+      // The server is being started again, or it is over.
+    }
+    await sleep(table.everyMs, undefined, { signal }).catch(() => {});
+  }
+}
+
+async function summarise(api: DemoApi, databaseUrl: string, system: LocalSystem): Promise<DemoSummary> {
+  const runs: ApiRun[] = await api.runs();
+  const timelines = new Map<string, readonly ApiEntry[]>();
+  for (const { id } of runs) {
+    const { entries } = await api.call<{ entries: ApiEntry[] }>("GET", `/v1/runs/${encodeURIComponent(id)}/timeline`);
+    timelines.set(id, entries);
+  }
+  const database = openDatabase(databaseUrl, { poolMax: 1, applicationName: "waypost demo" });
+  try {
+    const mails = await database.client<LedgerMail[]>`
+      select id, run_id as run, coalesce(step, '') as step, contact_id as contact from deliveries where channel = 'email'`;
+    const changes = await database.client<{ from: string; to: string }[]>`
+      select payload->>'from' as from, payload->>'to' as to from events where name = 'health.changed'`;
+    const now = await database.client<{ status: string; count: number }[]>`select status, count(*)::int as count from health group by status`;
+    return reportOf({
+      runs,
+      timelines,
+      tasks: await api.tasks(),
+      mails,
+      mailbox: system.mailbox,
+      desk: system.desk,
+      healthChanges: changes,
+      healthNow: Object.fromEntries(now.map(({ status, count }) => [status, count])),
+    });
+  } finally {
+    await database.close();
+  }
+}
+
+function linksText(stack: Stack, system: LocalSystem): string {
+  return [
+    `  Mailbox      ${system.mailbox.httpUrl}`,
+    `  Slack desk   ${system.desk.url}`,
+    `  Temporal     ${stack.temporalUiUrl ?? "(your own)"}`,
+    `  HTTP API     ${system.serverUrl}/openapi.json`,
+  ].join("\n");
+}
+
+async function stayUp(stack: Stack, system: LocalSystem, api: DemoApi, say: (line: string) => void, signal: AbortSignal): Promise<void> {
+  const [run] = await api.runs();
+  say("The year is over, the worker rests; everything else stays up. Ctrl-C ends it.");
+  say(linksText(stack, system));
+  if (run !== undefined) say(`  A timeline   npx waypost run '${run.id}'`);
+  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
