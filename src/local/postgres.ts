@@ -53,6 +53,9 @@ const POLL_MS = 20;
 const STOP_GRACE_MS = 5_000;
 /** Somebody may take the free port between our look and the server's start. */
 const PORT_ATTEMPTS = 3;
+/** How long the lock of a server that has just died is waited for. */
+const LOCK_LIMIT_MS = 5_000;
+const LOCK_POLL_MS = 100;
 const NAME = "waypost";
 
 /**
@@ -79,6 +82,7 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
   if (!existsSync(data)) initialise(data, { binaries, account, password });
   await endForgottenServer(data);
 
+  const lockUntilMs = performance.now() + LOCK_LIMIT_MS;
   for (let attempt = 1; ; attempt += 1) {
     options.signal?.throwIfAborted();
     const port = await freePort();
@@ -86,6 +90,12 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
     if (started.kind === "ready") {
       const url = `postgres://${NAME}:${password}@127.0.0.1:${port}/${NAME}`;
       return { url, isEmbedded: true, stop: stopOnce(started.server, options.claim) };
+    }
+    // A server that was killed a moment ago counts as running until its parent has noticed.
+    if (/"postmaster\.pid" already exists/.test(started.reason) && performance.now() < lockUntilMs) {
+      await sleep(LOCK_POLL_MS);
+      attempt -= 1;
+      continue;
     }
     if (!started.isPortTaken || attempt === PORT_ATTEMPTS) {
       throw new Error(`Postgres did not start: ${started.reason} (log: ${join(folder, "logs", "postgres.log")})`);
