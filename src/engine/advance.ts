@@ -45,6 +45,7 @@ export function newRun(
     ...(holds.length === 0 ? {} : { heldSince: run.startedAt }),
     positions: {},
     steps: {},
+    openTasks: {},
     events: [],
     handled: 0,
     inbox: [],
@@ -100,7 +101,10 @@ function performed(m: Machine, outcomes: Readonly<Record<string, Outcome>>): voi
   const taken = new Set<string>();
   for (;;) {
     immediate(m);
-    const asked = commandsOf(m).find((one) => !taken.has(one.command.key) && Object.hasOwn(outcomes, one.command.key));
+    // Also of those that would no longer be asked for, because one before them has parked the run: they are done.
+    const asked = commandsOf(m, true).find(
+      (one) => !taken.has(one.command.key) && Object.hasOwn(outcomes, one.command.key),
+    );
     const outcome = asked === undefined ? undefined : outcomes[asked.command.key];
     if (asked === undefined || outcome === undefined) return;
     taken.add(asked.command.key);
@@ -182,9 +186,9 @@ function withAhead(m: Machine): Command[] {
   return commands;
 }
 
-/** Commands up to the first whose result an exit or the goal mentions: nothing more is begun before they were looked at. */
+/** Commands up to the first of a step that an exit or the goal mentions: nothing more is begun before they were looked at. */
 function upToDecision(m: Machine, commands: readonly Asked[]): readonly Asked[] {
-  const last = commands.findIndex(({ slot, command }) => slot === "do" && m.index.exitSteps.has(command.step ?? ""));
+  const last = commands.findIndex(({ command }) => m.index.exitSteps.has(command.step ?? ""));
   return last < 0 ? commands : commands.slice(0, last + 1);
 }
 

@@ -3,7 +3,7 @@ import { references } from "../expression/references.js";
 import { dueIndex } from "./commands-of.js";
 import { concerns, OWN_EVENTS, settleCondition } from "./conditions.js";
 import { type RunEvent, SYSTEM_EVENTS } from "./event.js";
-import { checkExits, finish, leave, withdrawUnder } from "./flow.js";
+import { checkExits, finish, instanceOf, leave, withdrawUnder } from "./flow.js";
 import { KEPT_EVENTS_MAX, SEEN_EVENTS_MAX } from "./limits.js";
 import type { Machine } from "./machine.js";
 import type { MergeRule, Step } from "./plan.js";
@@ -128,8 +128,7 @@ function systemEvent(m: Machine, event: RunEvent): void {
       leave(m, text("outcome") || "stopped");
       return;
     case SYSTEM_EVENTS.taskClosed:
-      if (step !== undefined && m.state.steps[step.id ?? ""]?.["instance"] === text("key"))
-        taskClosed(m, step, event, text);
+      if (step !== undefined) taskClosed(m, step, instanceOf(text("key")), event, text);
       return;
     case SYSTEM_EVENTS.runEnded:
       playEnded(m, text("run"), text("outcome"));
@@ -154,7 +153,11 @@ function systemEvent(m: Machine, event: RunEvent): void {
   }
 }
 
-function taskClosed(m: Machine, step: Step, event: RunEvent, text: (name: string) => string): void {
+function taskClosed(m: Machine, step: Step, instance: string, event: RunEvent, text: (name: string) => string): void {
+  const { [instance]: _closed, ...open } = m.state.openTasks;
+  m.state.openTasks = open;
+  // One that an earlier round opened is no longer the step's.
+  if (m.state.steps[step.id ?? ""]?.["instance"] !== instance) return;
   const optional = (name: string): string | undefined => text(name) || undefined;
   const fields = {
     status: text("status") || "done",
@@ -249,12 +252,8 @@ function retry(m: Machine, key: string, step: Step): void {
   else if (isTimer) {
     const kept = timer === undefined ? rest : { ...rest, timer };
     m.put(key, { ...kept, retries, phase: "arm", recheck: step.kind !== "repeat" });
-  } else if (step.kind === "around") {
-    const blocks = (position.blocks ?? []).map((block) =>
-      block.status === "confirm" ? { ...block, status: "arming" as const } : block,
-    );
-    m.put(key, { ...rest, retries, phase: "body", blocks });
-  } else m.put(key, { ...rest, retries, phase: "do" });
+  } else if (step.kind === "around") m.put(key, { ...rest, retries, phase: "body" });
+  else m.put(key, { ...rest, retries, phase: "do" });
 }
 
 const SEVERITIES = ["low", "medium", "high", "critical"];

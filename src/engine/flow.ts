@@ -282,14 +282,14 @@ export function blockResolved(m: Machine, key: string, index: number, at: Instan
   else if (policy === "fail")
     fail(m, key, at === undefined ? `${step.anchor} is missing` : `${step.anchor} has passed`);
   else {
-    if (block.due === undefined || isMoved) {
+    if (block.wasSkipped !== true || at !== block.due) {
       m.note("around.skipped", {
         step: child,
         key,
         detail: { due: at, reason: at === undefined ? "missing" : "past" },
       });
     }
-    setBlock(m, key, index, { status: "skipped", due: at ?? 0 });
+    setBlock(m, key, index, { status: "skipped", wasSkipped: true, ...(at === undefined ? {} : { due: at }) });
     aroundOver(m, key);
   }
 }
@@ -375,12 +375,11 @@ export function withdrawUnder(m: Machine, parent: string): void {
     m.drop(key);
   }
   stayParked(m);
-  for (const [id, fields] of Object.entries(m.state.steps)) {
-    const step = m.index.byId.get(id);
-    const instance = fields["instance"];
-    if (step?.kind !== "task" || fields["status"] !== "open" || typeof instance !== "string") continue;
+  for (const [instance, { path, task }] of Object.entries(m.state.openTasks)) {
     if (!instance.startsWith(`${parent}/`) && !instance.startsWith(`${parent}#`)) continue;
-    m.addChore(`!withdraw:${instance}`, { kind: "withdraw_task", path: step.path, task: String(fields["task"]) });
+    m.addChore(`!withdraw:${instance}`, { kind: "withdraw_task", path, task });
+    const { [instance]: _withdrawn, ...open } = m.state.openTasks;
+    m.state.openTasks = open;
   }
 }
 
@@ -403,6 +402,11 @@ function isUnder(m: Machine, position: Position, ancestor: string): boolean {
 /** The key of a position's effect: a try that an operator asked for is a new effect. */
 export function effectKey(key: string, position: Position): string {
   return position.retries === undefined ? key : `${key}~${position.retries}`;
+}
+
+/** The instance that an effect's key belongs to, whichever try it was. */
+export function instanceOf(effect: string): string {
+  return effect.replace(/~\d+$/, "");
 }
 
 // ── failing, leaving, ending ─────────────────────────────────────────────────────────────────────────────────────────

@@ -161,6 +161,7 @@ function effectDone(m: Machine, key: string, outcome: Outcome, asked: Asked): vo
         due_at: outcome.due,
         ...(position.prepared?.["due"] === undefined ? {} : { due_if: position.prepared["due"] }),
       });
+      m.state.openTasks = { ...m.state.openTasks, [key]: { path: position.path, task: outcome.task } };
       m.note("task.opened", {
         at: outcome.at,
         step,

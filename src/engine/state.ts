@@ -25,6 +25,8 @@ export interface RunState {
   readonly positions: Readonly<Record<string, Position>>;
   /** `steps.ID.FIELD`. */
   readonly steps: Readonly<Record<string, Readonly<Record<string, FactValue>>>>;
+  /** Tasks that are open, by the instance key of their step: what withdraws a branch cancels them. */
+  readonly openTasks: Readonly<Record<string, { readonly path: string; readonly task: string }>>;
   /** Events that a wait may still match, oldest first; at most `KEPT_EVENTS_MAX`. */
   readonly events: readonly KeptEvent[];
   /** How many events were handled. */
@@ -113,6 +115,8 @@ export interface Timer {
 export interface Block {
   readonly status: "arming" | "armed" | "confirm" | "running" | "done" | "skipped";
   readonly due?: Instant;
+  /** It was skipped for this `due` (absent: for want of one), and that was said. */
+  readonly wasSkipped?: boolean;
 }
 
 export interface RunIdentity {
