@@ -178,7 +178,10 @@ interface NumberedMeasure {
   readonly weights: readonly { readonly profile: string; readonly weight: number }[];
 }
 
-/** `scored`: account_id, profile, score, coverage, inputs. The same sums in the same order as `measureHealth`. */
+/**
+ * `scored`: account_id, profile, score, coverage, inputs. The same sums in the same order as `measureHealth`. Every step is
+ * materialized: put into each other by the planner, the expressions would double with every step.
+ */
 function scoredSql(model: HealthModel, facts: PortfolioFacts, asOf: number): SQL {
   const measures = numbered(model);
   const list = (column: (measure: NumberedMeasure) => SQL) => sql.join(measures.map(column), sql`, `);
@@ -188,16 +191,16 @@ function scoredSql(model: HealthModel, facts: PortfolioFacts, asOf: number): SQL
   const profile =
     model.profiles.length === 1 ? sql`${model.profiles[0]?.name}::text` : sql`(case ${sql.join(profiles, sql` `)} end)`;
   return sql`profiled as (select facts.account_id, ${profile} as profile from facts),
-    raw as (select facts.account_id, profiled.profile, ${list((measure) => rawColumns(measure, facts))}
+    raw as materialized (select facts.account_id, profiled.profile, ${list((measure) => rawColumns(measure, facts))}
       from facts join profiled on profiled.account_id = facts.account_id),
-    divided as (select *, ${list((measure) => sql`${ratioOf(measure)} as ${column("r", measure)}`)} from raw),
-    checked as (select *, ${list((measure) => sql`${missingOf(measure, asOf)} as ${column("m", measure)}`)} from divided),
-    pointed as (select *, ${list((measure) => sql`(case when ${column("w", measure)} is not null and ${column("m", measure)} is null then ${pointsOf(measure)} end) as ${column("p", measure)}`)} from checked),
-    summed as (select *,
+    divided as materialized (select *, ${list((measure) => sql`${ratioOf(measure)} as ${column("r", measure)}`)} from raw),
+    checked as materialized (select *, ${list((measure) => sql`${missingOf(measure, asOf)} as ${column("m", measure)}`)} from divided),
+    pointed as materialized (select *, ${list((measure) => sql`(case when ${column("w", measure)} is not null and ${column("m", measure)} is null then ${pointsOf(measure)} end) as ${column("p", measure)}`)} from checked),
+    summed as materialized (select *,
       ${total(measures, (measure) => sql`case when ${column("m", measure)} is distinct from 'stage' then ${column("w", measure)} end`)} as total,
       ${total(measures, (measure) => sql`case when ${column("p", measure)} is not null then ${column("w", measure)} end`)} as present,
       ${total(measures, (measure) => sql`${column("w", measure)} * ${column("p", measure)}`)} as weighted from pointed),
-    scored as (select account_id, profile,
+    scored as materialized (select account_id, profile,
       case when present > 0 then least(100, weighted / present) end as score,
       case when total > 0 then present / total else 0 end as coverage,
       ${inputsOf(model, measures)} as inputs from summed)`;
@@ -362,7 +365,7 @@ function judgedSql(model: HealthModel, asOf: number): SQL {
   const end = (band: SQL) =>
     sql`(case ${band} when 'red' then ${number(status.yellow)} else ${number(status.green)} end)`;
   const left = sql`(case when s.score < ${edge(sql`s.held`)} then ${edge(sql`s.held`)} - s.score else s.score - ${end(sql`s.held`)} end)`;
-  return sql`placed as (
+  return sql`placed as materialized (
       select scored.*, h.account_id is null as is_new, h.status as old_status, h.score as old_score, h.coverage as old_coverage,
         h.model_status as old_model_status, h.band as old_band, h.outside as old_outside, h.profile as old_profile,
         h.model_hash as old_hash, h.inputs as old_inputs, h.daily_at as old_daily_at, o.status as word,
@@ -373,11 +376,11 @@ function judgedSql(model: HealthModel, asOf: number): SQL {
         case when scored.score < ${number(status.yellow)} then 'red' when scored.score < ${number(status.green)} then 'yellow' when scored.score is not null then 'green' end as own_band
       from scored left join health h on h.account_id = scored.account_id left join health_overrides o on o.account_id = scored.account_id
       where h.account_id is null or (h.at <= ${now} and (h.daily_at is null or h.daily_at < ${now}))),
-    moved as (
+    moved as materialized (
       select s.*, case when not is_known then held when held is null or held = own_band then own_band
           when ${left} >= ${number(hysteresis.points)} or old_outside + 1 >= ${hysteresis.evaluations}::int then own_band else held end as band
       from placed s),
-    standing as (
+    standing as materialized (
       select *, case when is_known then band else 'unknown' end as model_status,
         case when is_known and band <> own_band then old_outside + 1 else 0 end as outside,
         is_new or (is_known and held is null) as is_first from moved),

@@ -294,9 +294,10 @@ class Sources {
         ? sql``
         : sql`join lateral (select value #>> '{}' as role from field_changes c where c.entity = 'contact' and c.entity_id = s.contact_id
               and c.field = 'role' and c.at <= u.as_of order by c.at desc, c.seq desc limit 1) r on r.role = ${metric.role}`;
-    return sql`select u.account_id, ${sql.join(aggregates, sql`, `)} from ${span} u
-      join samples s on s.account_id = u.account_id and s.sample = ${metric.from} and s.at <= u.as_of ${longest} ${role}
-      group by u.account_id`;
+    // Lateral, so that each account's samples are read by their index: joined, the planner may read everybody's.
+    return sql`select u.account_id, x.* from ${span} u cross join lateral (
+      select ${sql.join(aggregates, sql`, `)} from samples s ${role}
+      where s.account_id = u.account_id and s.sample = ${metric.from} and s.at <= u.as_of ${longest}) x`;
   }
 
   // ── tickets, surveys, health, milestones, goals ────────────────────────────────────────────────────────────────────
