@@ -41,6 +41,8 @@ export const SYSTEM_EVENTS = {
   emailReplied: "email.replied",
   /** `{ delivery, run, key, step, permanent }` */
   emailBounced: "email.bounced",
+  /** A kill switch that kept mail of the run back was turned off: it is asked about anew. `{ switch }` */
+  emailReleased: "email.released",
   /** `{ contact, category }` */
   emailUnsubscribed: "email.unsubscribed",
   /** `{ delivery, run, key, step, action }` */

@@ -6,6 +6,7 @@ import { type RunEvent, SYSTEM_EVENTS } from "./event.js";
 import { checkExits, finish, instanceOf, leave, withdrawUnder } from "./flow.js";
 import { KEPT_EVENTS_MAX, SEEN_EVENTS_MAX } from "./limits.js";
 import type { Machine } from "./machine.js";
+import { deferredOver } from "./outcomes.js";
 import type { MergeRule, Step } from "./plan.js";
 
 /** Puts an event into the inbox by its `at`; what was taken in before is dropped. */
@@ -142,6 +143,9 @@ function systemEvent(m: Machine, event: RunEvent): void {
       if (step === undefined) return;
       m.record(step, { bounced: true });
       m.note("email.bounced", { step });
+      return;
+    case SYSTEM_EVENTS.emailReleased:
+      for (const [key, { phase }] of Object.entries(m.state.positions)) if (phase === "deferred") deferredOver(m, key);
       return;
     case SYSTEM_EVENTS.slackClicked:
       if (step === undefined) return;

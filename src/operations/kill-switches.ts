@@ -1,10 +1,13 @@
+import { SYSTEM_EVENTS } from "../engine/event.js";
 import { nearest } from "../playbook/nearest.js";
 import type { Audit } from "../ports/audit.js";
 import type { Holds, KillSwitch } from "../ports/holds.js";
+import type { Ledger } from "../ports/ledger.js";
 import type { Ports } from "../ports/store.js";
 
 export interface SwitchPorts extends Ports {
   readonly holds: Holds;
+  readonly ledger: Ledger;
   readonly audit: Audit;
 }
 
@@ -40,14 +43,48 @@ export async function turnSwitchOn(
   });
 }
 
-/** What waited goes out again; false if the switch was off. */
+/** What waited for it is asked about anew at once, and goes out unless something else keeps it; false if the switch was off. */
 export async function turnSwitchOff(ports: SwitchPorts, name: string, by: string): Promise<boolean> {
   const { store, holds, audit, clock } = ports;
-  return store.transaction(async (tx) => {
+  const at = clock.now();
+  const wasOn = await store.transaction(async (tx) => {
     if (!(await holds.turnOff(tx, name))) return false;
-    await audit.record(tx, { at: clock.now(), actor: by, action: "switch.off", subject: name });
+    await audit.record(tx, { at, actor: by, action: "switch.off", subject: name });
     return true;
   });
+  if (wasOn) await tellRuns(ports, name, at);
+  return wasOn;
+}
+
+/** Runs told in one transaction: each account's lock is held to its end. */
+const RUNS_PER_TRANSACTION = 200;
+
+/** Should this break off, the rest look by themselves within the hour (`RECHECK_MS`). */
+async function tellRuns({ store, ledger, clock }: SwitchPorts, name: string, at: number): Promise<void> {
+  for (let after: string | undefined = ""; after !== undefined; ) {
+    const from: string = after;
+    after = await store.transaction(async (tx) => {
+      const runs = await ledger.deferredRuns(tx, "kill_switch", from, RUNS_PER_TRANSACTION);
+      await store.lockAccounts(
+        tx,
+        runs.map(({ accountId }) => accountId),
+      );
+      await store.events.append(
+        tx,
+        runs.map(({ runId, accountId }) => ({
+          id: `${SYSTEM_EVENTS.emailReleased}/${name}/${at}/${runId}`,
+          name: SYSTEM_EVENTS.emailReleased,
+          at,
+          accountId,
+          runId,
+          payload: { switch: name },
+          source: "switch",
+        })),
+        clock.now(),
+      );
+      return runs.length === RUNS_PER_TRANSACTION ? runs.at(-1)?.runId : undefined;
+    });
+  }
 }
 
 /** The switches that are on. */

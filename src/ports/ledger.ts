@@ -23,6 +23,16 @@ export interface Ledger {
   /** The rows of one effect, by key; `runId` null: of no run. */
   ofEffect(tx: Tx, runId: string | null, effectKey: string): Promise<DeliveryRow[]>;
 
+  /**
+   * Runs, in the order of their ids and behind `after`, that have mail waiting for the reason it was deferred with; with their accounts.
+   */
+  deferredRuns(
+    tx: Tx,
+    reason: string,
+    after: string,
+    limit: number,
+  ): Promise<{ readonly runId: string; readonly accountId: string }[]>;
+
   /** Rows of a run of which nothing was on the wire yet. */
   openOf(tx: Tx, runId: string): Promise<DeliveryRow[]>;
 

@@ -46,6 +46,15 @@ export function memoryLedger(now: () => number): Ledger & { rows: ReadonlyMap<st
     async ofEffect(_tx, runId, effectKey) {
       return byKey([...rows.values()].filter((row) => row.runId === runId && row.effectKey === effectKey));
     },
+    async deferredRuns(_tx, reason, after, limit) {
+      const runs = new Map<string, string>();
+      for (const { channel, status, reason: given, runId, accountId } of rows.values()) {
+        const isWaiting = channel === "email" && status === "pending" && given === reason;
+        if (isWaiting && runId !== null && accountId !== null && runId > after) runs.set(runId, accountId);
+      }
+      const sorted = [...runs].sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, limit);
+      return sorted.map(([runId, accountId]) => ({ runId, accountId }));
+    },
     async openOf(_tx, runId) {
       return byKey([...rows.values()].filter((row) => row.runId === runId && UNSENT.includes(row.status)));
     },

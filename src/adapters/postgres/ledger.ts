@@ -2,7 +2,7 @@ import { and, asc, eq, gt, gte, inArray, isNull, lte, ne, notInArray, or, type S
 import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
 import type { DeliveryRow, DeliveryStatus, Ledger } from "../../ports/ledger.js";
 import type { Tx } from "../../ports/transactions.js";
-import { inside, msOf } from "./database.js";
+import { inside, msOf, rowsOf } from "./database.js";
 import { deliveries } from "./schema.js";
 
 /** Nothing of these was on the wire. */
@@ -66,6 +66,16 @@ export function postgresLedger(): Ledger {
           runId === null ? isNull(deliveries.runId) : eq(deliveries.runId, runId),
           eq(deliveries.effectKey, effectKey),
         ),
+      );
+    },
+    async deferredRuns(tx, reason, after, limit) {
+      // Bytes as the order: the same as the ids' own in the code that pages.
+      return rowsOf(
+        tx,
+        sql`select distinct ${deliveries.runId} collate "C" as "runId", ${deliveries.accountId} as "accountId" from ${deliveries}
+          where ${deliveries.channel} = 'email' and ${deliveries.status} = 'pending' and ${deliveries.reason} = ${reason}
+            and ${deliveries.runId} collate "C" > ${after} and ${deliveries.accountId} is not null
+          order by 1 limit ${limit}`,
       );
     },
     async openOf(tx, runId) {
