@@ -3,7 +3,7 @@ import { type FactValue, LARGEST_FACTOR, SMALLEST_FACTOR } from "../expression/e
 import { references } from "../expression/references.js";
 import type { Instant } from "../values/instant.js";
 import type { HealthModel, Measure, Profile, Scale } from "./health-model.js";
-import { meaningHash } from "./meaning-hash.js";
+import { meaningHash } from "../values/canonical-json.js";
 
 /** A score, and all that it was made of. */
 export interface Measurement {

@@ -107,3 +107,10 @@ export const BUILT_IN_FIELDS: Readonly<Record<Entity, Readonly<Record<string, Fi
     auto_renew: "boolean",
   },
 };
+
+/** What a new one is when nobody says: a comparison with an absent fact would be false either way. */
+export const FIRST_VALUES: Readonly<Record<Entity, Readonly<Record<string, string | number | boolean>>>> = {
+  account: { is_test: false },
+  contact: { is_active: true, is_primary: false },
+  contract: {},
+};

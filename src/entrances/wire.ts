@@ -22,7 +22,7 @@ import { createSlackPoster, type WebApiPoster } from "../adapters/slack/web-api-
 import { boundedWorkflows, lazyTemporalClient } from "../adapters/temporal/temporal-client.js";
 import { TASK_QUEUE } from "../adapters/temporal/temporal-workflows.js";
 import type { Policy } from "../engine/policy.js";
-import { healthMeter } from "../operations/measure-health.js";
+import { healthMeter, measureOnEvent } from "../operations/measure-health.js";
 import { LOCAL_SETTINGS, type PerformPorts, PRODUCTION_SETTINGS } from "../operations/perform-ports.js";
 import type { Audit } from "../ports/audit.js";
 import type { ClockSetting } from "../ports/clock.js";
@@ -141,6 +141,9 @@ export function wire(environment: EnvironmentWith<"DATABASE_URL">, name: string,
       clock,
       clockSetting,
       workflows,
+      react: async (tx, event) => {
+        await measureOnEvent(healthPorts, tx, event);
+      },
       onFault: (accountId, error) => onFault(`events of account ${accountId} were not dispatched`, error),
     },
     company,

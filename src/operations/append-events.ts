@@ -9,7 +9,7 @@ import type { Tx } from "../ports/transactions.js";
 import { isCalendarDate } from "../values/calendar-date.js";
 import { type Instant, parseInstant } from "../values/instant.js";
 import { instantAt } from "../values/zone.js";
-import { changedFacts } from "./changed-facts.js";
+import { changedFacts } from "../customers/changed-facts.js";
 import { eventField } from "./enrol.js";
 
 /** An event as somebody outside tells it; `validateEvent` has found nothing wrong with it. */

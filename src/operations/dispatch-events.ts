@@ -100,8 +100,9 @@ async function startRun(ports: DispatchPorts, event: StoredEvent): Promise<void>
 }
 
 /** What an event brings about before runs are told of it. Repeating it changes nothing. */
-async function reactTo({ store, clock }: DispatchPorts, tx: Tx, event: StoredEvent): Promise<void> {
+async function reactTo({ store, clock, react }: DispatchPorts, tx: Tx, event: StoredEvent): Promise<void> {
   const now = clock.now();
+  await react?.(tx, event);
   const plans = await store.playbooks.current(tx);
   if (event.changed !== undefined && event.changed.length > 0) {
     // A belated change must not put memberships and dates back to what they were.

@@ -1,5 +1,4 @@
-import type { Plan } from "../engine/plan.js";
-import type { RunRow } from "../ports/runs.js";
+import { holdsBack } from "../engine/holds-back.js";
 import type { Tx } from "../ports/transactions.js";
 import type { Scene } from "./scene.js";
 
@@ -16,21 +15,4 @@ export async function isHeldNow(scene: Scene, tx: Tx): Promise<boolean> {
     if (holder && plan && holdsBack(plan, holder, scene.plan, scene.run)) return true;
   }
   return false;
-}
-
-/**
- * Whether a run of the one playbook really holds a run of the other: where each pauses the other, the one with the lower priority is held; of
- * equals the one that began later.
- */
-export function holdsBack(
-  holder: Pick<Plan, "playbook" | "pauses">,
-  holderRun: Pick<RunRow, "id" | "priority" | "startedAt">,
-  held: Pick<Plan, "playbook" | "pauses">,
-  heldRun: Pick<RunRow, "id" | "priority" | "startedAt">,
-): boolean {
-  if (!holder.pauses.includes(held.playbook)) return false;
-  if (!held.pauses.includes(holder.playbook)) return true;
-  if (holderRun.priority !== heldRun.priority) return holderRun.priority > heldRun.priority;
-  if (holderRun.startedAt !== heldRun.startedAt) return holderRun.startedAt < heldRun.startedAt;
-  return holderRun.id < heldRun.id;
 }

@@ -7,7 +7,7 @@ import {
   healthModelHash,
   measureHealth as measure,
 } from "../customers/measure-health.js";
-import { canonicalJson } from "../customers/meaning-hash.js";
+import { canonicalJson } from "../values/canonical-json.js";
 import type { Model } from "../customers/model.js";
 import type { StoredEvent } from "../ports/events.js";
 import type { HealthPorts, HealthRow } from "../ports/health.js";
@@ -45,21 +45,16 @@ export async function measureHealth(
   });
 }
 
-/**
- * For the dispatcher: measures the accounts of those events that `evaluate.on` names, each once, as of its latest one. The
- * accounts that were measured. Other events cost nothing.
- */
-export async function measureOnEvents(
+/** For the dispatcher: measures the account of an event that `evaluate.on` names, as of it; other events cost nothing. True if it was. */
+export async function measureOnEvent(
   ports: HealthPorts,
-  events: readonly Pick<StoredEvent, "name" | "at" | "accountId">[],
-): Promise<readonly string[]> {
-  const model = await ports.store.read((tx) => ports.store.playbooks.configuration<HealthModel>(tx, "health"));
-  const latest = new Map<string, Instant>();
-  for (const { name, at, accountId } of events) {
-    if (model?.evaluate.on.includes(name)) latest.set(accountId, Math.max(at, latest.get(accountId) ?? at));
-  }
-  for (const [accountId, at] of latest) await measureHealth(ports, accountId, at, "event");
-  return [...latest.keys()];
+  tx: Tx,
+  { name, at, accountId }: Pick<StoredEvent, "name" | "at" | "accountId">,
+): Promise<boolean> {
+  const model = await ports.store.playbooks.configuration<HealthModel>(tx, "health");
+  if (model?.evaluate.on.includes(name) !== true) return false;
+  await measureHealthWithin(tx, ports, accountId, at, "event");
+  return true;
 }
 
 /** As `measureHealth`, inside a transaction that holds the account's lock; an override that has expired is taken off. */

@@ -1,3 +1,4 @@
+import { canonicalJson } from "../values/canonical-json.js";
 import type { Segments } from "../customers/model.js";
 import type { ConfigurationKind, Workspace } from "../ports/playbooks.js";
 import type { Ports } from "../ports/store.js";
@@ -60,7 +61,7 @@ export async function publish(ports: Ports, workspace: Workspace, by: string): P
     const segments = (workspace.configurations.segments ?? {}) as Segments;
     await store.customers.keepSegments(tx, Object.keys(segments));
     const changedSegments = Object.keys(segments).filter(
-      (name) => JSON.stringify(segments[name]?.if) !== JSON.stringify(segmentsBefore[name]?.if),
+      (name) => canonicalJson(segments[name]?.if) !== canonicalJson(segmentsBefore[name]?.if),
     );
     const accounts = (await store.customers.accounts(tx)).map((account) => account.id);
     for (let from = 0; from < accounts.length; from += ACCOUNTS_PER_STEP) {

@@ -54,8 +54,10 @@ export function sceneOf(ports: PerformPorts, run: RunRow, plan: Plan, asOf: Inst
       return known;
     };
   };
+  // Faster than real time, what is current depends on whose clock is asked: the run's. What is dated later is not so yet.
+  const today = ports.clock.scale === 1 ? undefined : asOf;
   const account = once(async (tx) => {
-    const found = await ports.people.account(tx, run.accountId);
+    const found = await ports.people.account(tx, run.accountId, today);
     if (!found) throw new Error(`run ${run.id}: its account ${run.accountId} is not there`);
     return found;
   });
@@ -82,7 +84,7 @@ export function sceneOf(ports: PerformPorts, run: RunRow, plan: Plan, asOf: Inst
     },
     leftMs: () => Math.max(0, deadline - performance.now()),
     account,
-    contacts: once((tx) => ports.people.contacts(tx, run.accountId)),
+    contacts: once((tx) => ports.people.contacts(tx, run.accountId, today)),
     directory: once((tx) => ports.people.directory(tx)),
     policy: once((tx) => readPolicy(ports, tx)),
     customerCalendar: async () => customerCalendar(await account(), await calendars()),

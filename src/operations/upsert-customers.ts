@@ -14,7 +14,7 @@ import type { Ports, Store } from "../ports/store.js";
 import type { Tx } from "../ports/transactions.js";
 import type { Instant } from "../values/instant.js";
 import { matchEvents } from "./append-events.js";
-import { changedFacts } from "./changed-facts.js";
+import { changedFacts } from "../customers/changed-facts.js";
 import { fieldProblem } from "./field-problem.js";
 
 export interface UpsertOptions {

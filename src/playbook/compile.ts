@@ -3,8 +3,8 @@ import type { Condition, Enroll, Exit, Plan, Step, Trigger } from "../engine/pla
 import type { Policy } from "../engine/policy.js";
 import type { Expression } from "../expression/expression.js";
 import { references } from "../expression/references.js";
+import { meaningHash } from "../values/canonical-json.js";
 import type { Duration } from "../values/duration.js";
-import { sha256Hex } from "../values/sha256.js";
 import { parseTimeRule } from "../values/time-rule.js";
 import { placeKey } from "./context.js";
 import { readLiquid } from "./liquid.js";
@@ -456,7 +456,7 @@ function hashOf(plan: Plan, { segments, model, templates }: CompileInput): strin
     trigger.kind === "enters" || trigger.kind === "leaves" ? [trigger.segment] : [],
   );
   const predicates = enrolling.map((name) => [name, segments[name]?.if]);
-  return sha256Hex(canonicalJson({ plan: { ...plan, hash: undefined }, view, segments: predicates }));
+  return meaningHash({ plan: { ...plan, hash: undefined }, view, segments: predicates });
 }
 
 function collectPaths(value: unknown, paths: Set<string>): void {
@@ -464,14 +464,4 @@ function collectPaths(value: unknown, paths: Set<string>): void {
   const { op, path } = value as { op?: unknown; path?: unknown };
   if ((op === "fact" || op === "has") && typeof path === "string") paths.add(path);
   for (const part of Object.values(value)) collectPaths(part, paths);
-}
-
-/** JSON with the keys of every map in order, and what is undefined left out: the same content is the same text. */
-export function canonicalJson(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
-  if (typeof value !== "object" || value === null) return JSON.stringify(value ?? null);
-  const entries = Object.entries(value)
-    .filter(([, part]) => part !== undefined)
-    .sort(([left], [right]) => (left < right ? -1 : 1));
-  return `{${entries.map(([key, part]) => `${JSON.stringify(key)}:${canonicalJson(part)}`).join(",")}}`;
 }

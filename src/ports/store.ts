@@ -1,11 +1,11 @@
 import type { Clock, ClockSetting } from "./clock.js";
 import type { Customers } from "./customers.js";
 import type { DueItems } from "./due.js";
-import type { Events } from "./events.js";
+import type { Events, StoredEvent } from "./events.js";
 import type { FactStore } from "./facts.js";
 import type { Playbooks } from "./playbooks.js";
 import type { Runs } from "./runs.js";
-import type { Transactions } from "./transactions.js";
+import type { Transactions, Tx } from "./transactions.js";
 import type { Workflows } from "./workflows.js";
 
 /** What is kept, as one: `postgresStore(database)`. */
@@ -28,6 +28,8 @@ export interface Ports {
 export interface DispatchPorts extends Ports {
   readonly workflows: Workflows;
   readonly clockSetting: ClockSetting;
+  /** What else an event brings about (health, by `evaluate.on`), in its transaction, under the account's lock. Repeatable. */
+  readonly react?: (tx: Tx, event: StoredEvent) => Promise<void>;
   /** Told of an account whose events could not be dispatched this time; they stay pending. */
   readonly onFault?: (accountId: string, error: unknown) => void;
 }

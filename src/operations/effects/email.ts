@@ -312,7 +312,7 @@ async function decide(
     },
     isTestAccount: account.isTest,
     isAddressAllowed: isAllowed(contact?.email ?? "", scene.ports.settings.emailOnlyTo),
-    suppressions: contact?.email ? await suppressions.of(tx, contact.email) : [],
+    suppressions: contact?.email ? await suppressions.of(tx, contact.email, now) : [],
     isKillSwitchOn: switches.some(({ name }) => name === "all_email" || name === `playbook:${scene.run.playbook}`),
     isHeld: command.exiting ? false : await isHeldNow(scene, tx),
     counted: await ledger.counted(tx, personId, now - rules.cap.perMs, exempt, row.key),

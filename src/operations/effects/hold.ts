@@ -1,8 +1,8 @@
 import type { Command, Outcome } from "../../engine/command.js";
 import { SYSTEM_EVENTS } from "../../engine/event.js";
+import { holdsBack } from "../../engine/holds-back.js";
 import type { NewEvent } from "../../ports/events.js";
 import type { Tx } from "../../ports/transactions.js";
-import { holdsBack } from "../held-now.js";
 import type { Scene } from "../scene.js";
 
 /** Takes the counted holds of the run, and tells each live run for which this playbook's hold is the first. */

@@ -22,7 +22,7 @@ export async function performPlay(scene: Scene, command: Extract<Command, { kind
       },
       ports.clock.now(),
     );
-    if (outcome.kind === "refused") return { kind: "played", at, run: null, refused: outcome.message };
+    if (outcome.kind === "refused") return { kind: "played", at, run: null, refused: outcome.reason };
     return { kind: "played", at, run: outcome.run };
   });
 }

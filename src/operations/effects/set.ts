@@ -4,7 +4,7 @@ import { SYSTEM_EVENTS } from "../../engine/event.js";
 import type { FactValue } from "../../expression/expression.js";
 import type { CustomerBatch, FieldValue } from "../../ports/customers.js";
 import { localDate } from "../../values/zone.js";
-import { changedFacts } from "../changed-facts.js";
+import { changedFacts } from "../../customers/changed-facts.js";
 import { type Effect, effectId, effectInClaim, type Scene } from "../scene.js";
 
 /** Sets (null: clears) a declared field of the run's account, contact or contract, as of the run's instant, and tells who listens if it changed. */

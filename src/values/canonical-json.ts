@@ -1,4 +1,4 @@
-import { sha256Hex } from "../values/sha256.js";
+import { sha256Hex } from "./sha256.js";
 
 /** SHA-256 (hex) of plain JSON, the same whatever order its keys come in: the store gives them back in another one. */
 export function meaningHash(value: unknown): string {

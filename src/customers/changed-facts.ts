@@ -1,5 +1,5 @@
-import type { Model } from "../customers/model.js";
-import { BUILT_IN_FIELDS } from "../customers/model.js";
+import type { Model } from "./model.js";
+import { BUILT_IN_FIELDS } from "./model.js";
 
 /** A change of one of these may make another contract the account's current one. */
 const DECIDE_CURRENT_CONTRACT = new Set(["contract.id", "contract.status", "contract.end_date"]);
