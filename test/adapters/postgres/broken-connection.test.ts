@@ -1,0 +1,65 @@
+import { sql } from "drizzle-orm";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Database, inside, openDatabase } from "../../../src/adapters/postgres/database.js";
+import { StoreUnavailable } from "../../../src/ports/transactions.js";
+import { type Cable, startCable } from "../../entrances/support/cable.js";
+import { type FreshDatabase, freshDatabase } from "../../support/database.js";
+
+let fresh: FreshDatabase;
+let cable: Cable;
+let database: Database;
+
+beforeAll(async () => {
+  fresh = await freshDatabase();
+  const url = new URL(fresh.url);
+  cable = await startCable(url.hostname, Number(url.port));
+  url.hostname = "127.0.0.1";
+  url.port = String(cable.port);
+  database = openDatabase(url.toString(), { poolMax: 3 });
+});
+afterAll(async () => {
+  await cable.mend();
+  await database.close();
+  await cable.cut();
+  await fresh.drop();
+});
+
+const ask = () => database.read((tx) => inside(tx).execute(sql`select 1 as one`));
+
+/** Statements that find a connection broken may still fail; soon none does, on any of the pool's. */
+async function everyConnectionWorks(): Promise<void> {
+  const deadline = performance.now() + 5_000;
+  for (let inARow = 0; inARow < 3; ) {
+    const results = await Promise.all(Array.from({ length: 6 }, () => ask().catch((error: unknown) => error)));
+    inARow = results.every((result) => Array.isArray(result)) ? inARow + 1 : 0;
+    if (performance.now() > deadline) throw new Error("a connection is still broken", { cause: results });
+  }
+}
+
+test("a connection that breaks inside a transaction is a StoreUnavailable, and the process lives", async () => {
+  const broken = database.transaction(async (tx) => {
+    await inside(tx).execute(sql`select 1`);
+    await cable.cut();
+    // Long enough for the driver to know that its socket is gone.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await inside(tx).execute(sql`select 2`);
+  });
+  await expect(broken).rejects.toBeInstanceOf(StoreUnavailable);
+  await expect(ask()).rejects.toBeInstanceOf(StoreUnavailable);
+  await cable.mend();
+  await everyConnectionWorks();
+});
+
+test("connections that break at any moment, with statements buffered or under way, all work again afterwards", async () => {
+  for (let round = 0; round < 20; round++) {
+    const asked = Array.from({ length: 12 }, () => ask().catch((error: unknown) => error));
+    if (round % 3 === 1) await new Promise((resolve) => setImmediate(resolve));
+    if (round % 3 === 2) await new Promise((resolve) => setTimeout(resolve, 1));
+    await cable.cut();
+    for (const result of await Promise.all(asked)) {
+      if (result instanceof Error) expect(result).toBeInstanceOf(StoreUnavailable);
+    }
+    await cable.mend();
+    await everyConnectionWorks();
+  }
+}, 60_000);
