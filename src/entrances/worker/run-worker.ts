@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { DefaultLogger, Runtime } from "@temporalio/worker";
+import { DefaultLogger, makeTelemetryFilterString, Runtime } from "@temporalio/worker";
 import { createActivities } from "../../../activities/index.js";
 import { migrate } from "../../adapters/postgres/migrate.js";
 import { ensureSweepSchedule } from "../../adapters/temporal/sweep-schedule.js";
@@ -224,13 +224,17 @@ let isQuiet = false;
 
 /** Temporal's own lines go into ours, from warnings on. Once per process: its runtime is one. */
 function quietTemporal(logger: Logger): void {
-  if (isQuiet) return;
+  if (isQuiet || Runtime._instance !== undefined) return;
   isQuiet = true;
   Runtime.install({
     logger: new DefaultLogger("WARN", ({ level, message, meta }) => {
       const line = level === "ERROR" ? logger.error.bind(logger) : logger.warn.bind(logger);
       line({ temporal: true, ...(meta?.error === undefined ? {} : { err: meta.error }) }, message);
     }),
+    // Its core warns of every poll that is tried again while the server is away: dozens of lines a second.
+    telemetryOptions: {
+      logging: { forward: {}, filter: makeTelemetryFilterString({ core: "ERROR", other: "ERROR" }) },
+    },
     // A signal is the process's own business: `worker.shutdown()` is called where it is handled.
     shutdownSignals: [],
   });

@@ -47,7 +47,11 @@ export interface Running {
   stop(): Promise<number>;
 }
 
-export async function startInstallation(more: Record<string, unknown> = {}): Promise<Installation> {
+/** @param through what the processes get for the database's address */
+export async function startInstallation(
+  more: Record<string, unknown> = {},
+  through: (url: string) => Promise<string> = async (url) => url,
+): Promise<Installation> {
   const temporal = inject("temporalAddress");
   if (!temporal) throw new Error("needs the stack");
   const database = await freshDatabase();
@@ -55,7 +59,7 @@ export async function startInstallation(more: Record<string, unknown> = {}): Pro
   const log: string[] = [];
   const logger = createLogger("info", "test", { write: (line: string) => void log.push(line) });
   const environment = {
-    DATABASE_URL: database.url,
+    DATABASE_URL: await through(database.url),
     TEMPORAL_ADDRESS: temporal,
     SMTP_URL: mailbox.smtpUrl,
     MAILBOX_URL: mailbox.httpUrl,

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import type { ExplainedOverride } from "../../../customers/explain-health.js";
 import { explainHealth } from "../../../operations/explain-health.js";
 import { overrideHealth, removeHealthOverride } from "../../../operations/override-health.js";
 import type { HttpPorts } from "../app.js";
@@ -59,8 +60,7 @@ export function accountRoutes(ports: HttpPorts): Route[] {
             coverage,
             profile,
             since: shown(at),
-            override:
-              override === undefined ? null : { ...override, at: shown(override.at), until: shown(override.until) },
+            override: override === undefined ? null : overrideBody(override),
             trend,
             measures,
             text,
@@ -131,6 +131,10 @@ export function accountRoutes(ports: HttpPorts): Route[] {
   ): Promise<void> {
     await store.read((tx) => ports.audit.record(tx, { at: ports.clock.now(), actor, action, subject, detail }));
   }
+}
+
+function overrideBody({ status, reason, author, at, until }: ExplainedOverride) {
+  return { status, reason, author, at: shown(at), until: shown(until) };
 }
 
 function overrideProblem(

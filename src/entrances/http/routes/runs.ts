@@ -44,6 +44,9 @@ const entry = z.object({
     .meta({ description: "What the decision was made from; instants as epoch milliseconds" }),
 });
 
+/** Behind every `seq` that a column can hold: no timeline is read. */
+const BEHIND_ALL = 2_147_483_647;
+
 const RUN_ID = { id: "The run's id, percent-encoded: run%2FPLAYBOOK%2F…" };
 
 /** Reading runs, operating them, and making new ones. */
@@ -100,7 +103,7 @@ export function runRoutes(ports: HttpPorts): Route[] {
       params: RUN_ID,
       answers: { 200: { about: "The run", schema: run.extend({ title: z.string(), version: z.int().nullable() }) } },
       run: async ({ params }) => {
-        const detail = await found(params.id as string, Number.MAX_SAFE_INTEGER);
+        const detail = await found(params.id as string, BEHIND_ALL);
         return { status: 200, body: { ...runBody(detail.run), title: detail.title, version: detail.version ?? null } };
       },
     }),
