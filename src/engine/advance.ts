@@ -173,7 +173,8 @@ function withAhead(m: Machine): Command[] {
       if (asked.command.step !== undefined) supposed.add(asked.command.step);
       if (ahead.isStopped || ahead.state.exitCheck !== undefined) return commands;
     }
-    if (ahead.state.inbox.length > 0) return commands;
+    const event = ahead.state.inbox[0];
+    if (event !== undefined && event.at <= ahead.state.clock) return commands;
     batch = commandsOf(ahead).filter((asked) => !known.has(asked.command.key));
     // The closing `perform` carries the last lines of the timeline: they must have been written in earnest.
     if (batch.some((asked) => asked.command.kind === "close")) return commands;
