@@ -122,6 +122,46 @@ test("a shut-down lets a mail that is on its way get its answer: sent once, and 
   expect((await timelineOf(run.id)).filter(({ kind }) => kind === "email.sent")).toHaveLength(1);
 }, 60_000);
 
+test("a run that can't go on is parked, and is retried or skipped over HTTP", async () => {
+  const files = {
+    ...smallWorkspace(),
+    "stuck/playbook.yaml": `playbook: stuck
+title: Stuck
+maintainer: cs-ops@waypost.example
+subject: account
+enroll: { when: [{ manual: {} }], again: always }
+exit:
+  - when: { event: contract.lost }
+    outcome: churned
+on_exit: { open_tasks: cancel, deferred_email: cancel }
+priority: 10
+calendar: customer
+steps:
+  - { id: tell, slack: { to: "#nowhere", text: "Look at {{ account.name }}" } }
+  - end: recovered
+`,
+  };
+  expect((await house.ask("POST", "/v1/playbooks", { body: { files } })).body.errors ?? []).toEqual([]);
+  const { body } = await house.ask("POST", "/v1/enrolments", { body: { playbook: "stuck", account: "acme" } });
+  const at = `/v1/runs/${encodeURIComponent(body.run)}`;
+  const parked = () => eventually(async () => ((await house.ask("GET", at)).body.parked === null ? undefined : (await house.ask("GET", at)).body));
+  expect((await parked()).parked).toMatchObject({ reason: expect.stringContaining("Slack is not configured") });
+  const retried = await house.ask("POST", `${at}/retry`);
+  expect([retried.status, retried.body]).toEqual([202, { run: body.run, did: "retry" }]);
+  await eventually(async () => {
+    const kinds = (await timelineOf(body.run)).map(({ kind }) => kind);
+    return kinds.filter((kind) => kind === "run.parked").length === 2 ? true : undefined;
+  });
+  await parked();
+  expect((await house.ask("POST", `${at}/skip`, { body: { by: "u1" } })).body).toEqual({ run: body.run, did: "skip" });
+  const ended = await eventually(async () => {
+    const run = (await house.ask("GET", at)).body;
+    return run.status === "ended" ? run : undefined;
+  });
+  expect([ended.outcome, ended.parked]).toEqual(["recovered", null]);
+  expect((await house.ask("POST", `${at}/retry`)).status).toBe(409);
+}, 60_000);
+
 test("the daily sweep is poked by a Schedule, and measures everybody", async () => {
   const schedule = await eventually(async () => {
     const description = await house.wired.temporal.schedule
