@@ -1,4 +1,5 @@
 import type { AccountTeam, Colleague, ContactPerson, Directory } from "../customers/people.js";
+import type { Instant } from "../values/instant.js";
 import type { Tx } from "./transactions.js";
 
 /** An account as far as one must know it to reach its people. */
@@ -22,11 +23,11 @@ export interface ContactCard extends ContactPerson {
   readonly timezone: string | null;
 }
 
-/** Who there is. Current values, not as of an instant: a mail goes to today's champion. */
+/** Who there is. A mail goes to today's champion: current values, or where domain time is not real time, those of the instant that is "today". */
 export interface People {
-  account(tx: Tx, id: string): Promise<AccountCard | undefined>;
+  account(tx: Tx, id: string, asOf?: Instant): Promise<AccountCard | undefined>;
   /** All contacts of the account, those who left too. */
-  contacts(tx: Tx, accountId: string): Promise<ContactCard[]>;
+  contacts(tx: Tx, accountId: string, asOf?: Instant): Promise<ContactCard[]>;
   /** Everyone of ours, and every absence. A company's CS team: hundreds of rows at most. */
   directory(tx: Tx): Promise<Directory>;
   /** The colleague with this Slack user id, else with this e-mail address (any case). */

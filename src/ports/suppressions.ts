@@ -4,8 +4,8 @@ import type { Tx } from "./transactions.js";
 
 /** Who must not be written to, and the opaque links by which they say so. Addresses are compared in lower case. */
 export interface Suppressions {
-  /** All of the address, whatever the category. */
-  of(tx: Tx, email: string): Promise<Suppression[]>;
+  /** All of the address, whatever the category; with `asOf`, those that were there by then. */
+  of(tx: Tx, email: string, asOf?: Instant): Promise<Suppression[]>;
   /** Idempotent; the first instant stays. */
   add(tx: Tx, email: string, suppression: Suppression & { at: Instant; deliveryKey?: string }): Promise<void>;
   /** Lifts one, e.g. after a customer asked for mail again. */

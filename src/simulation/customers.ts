@@ -1,4 +1,12 @@
-import { BUILT_IN_FIELDS, type Field, type Metric, type Model, type Segments } from "../customers/model.js";
+import { changedFacts } from "../customers/changed-facts.js";
+import {
+  BUILT_IN_FIELDS,
+  type Field,
+  FIRST_VALUES,
+  type Metric,
+  type Model,
+  type Segments,
+} from "../customers/model.js";
 import type { Absence, Colleague, ContactPerson, Directory } from "../customers/people.js";
 import { isTrue } from "../expression/evaluate.js";
 import type { FactValue } from "../expression/expression.js";
@@ -116,35 +124,49 @@ export class SimulatedCustomers {
         };
         this.records[entity].set(row.id, record);
         if (row.roles !== undefined) record.roles = { ...record.roles, ...row.roles };
-        for (const [name, value] of Object.entries(row.fields)) {
+        const first = FIRST_VALUES[entity];
+        const fields = known === undefined ? { ...first, ...row.fields } : row.fields;
+        for (const [name, given] of Object.entries(fields)) {
+          if (name === "id") continue;
+          const value = given === null ? (first[name] ?? null) : given;
           const versions = record.fields.get(name) ?? [];
-          if (latest(versions, since) === value) continue;
+          if ((latest(versions, since) ?? null) === value) continue;
           versions.push({ at: since, value });
           versions.sort((a, b) => a.at - b.at);
           record.fields.set(name, versions);
           note(record.accountId, `${entity}.${name}`);
-          for (const [derived, field] of Object.entries(this.model[entity])) {
-            if (field.derived?.date === name || field.derived?.days === name)
-              note(record.accountId, `${entity}.${derived}`);
-          }
         }
+        // Its arrival is a change even if nothing is told of it.
+        if (known === undefined) note(record.accountId, `${entity}.id`);
       }
     }
     for (const sample of rows.samples ?? []) {
+      if (this.samples.some(({ id }) => id === sample.id)) continue;
       this.samples.push(sample);
-      for (const [name, metric] of Object.entries(this.model.metrics))
-        if (metric.from === sample.name) note(sample.accountId, `usage.${name}`);
+      note(sample.accountId, `sample:${sample.name}`);
     }
     for (const ticket of rows.tickets ?? []) {
-      this.tickets.push(ticket);
-      for (const name of ["open", "opened_7d", "opened_90d", "closed_90d", "weekly_mean_8w"])
-        note(ticket.accountId, `tickets.${name}`);
+      const known = this.tickets.findIndex(({ id }) => id === ticket.id);
+      if (known < 0) this.tickets.push(ticket);
+      else this.tickets[known] = { ...this.tickets[known], ...ticket };
+      note(ticket.accountId, "tickets");
     }
     for (const answer of rows.surveyAnswers ?? []) {
+      if (this.answers.some(({ id }) => id === answer.id)) continue;
       this.answers.push(answer);
-      for (const name of ["nps", "nps_at", "nps_count", "csat", "my_nps"]) note(answer.accountId, `survey.${name}`);
+      note(answer.accountId, "survey");
     }
-    return changed;
+    return new Map(
+      [...changed].map(([accountId, paths]) => [accountId, new Set(changedFacts(this.model, [...paths]))]),
+    );
+  }
+
+  /** Fact paths that changed; empty for a ticket that nobody knows. */
+  closeTicket(id: string, at: Instant): string[] {
+    const known = this.tickets.findIndex((ticket) => ticket.id === id);
+    if (known < 0) return [];
+    this.tickets[known] = { ...(this.tickets[known] as (typeof this.tickets)[number]), closedAt: at };
+    return changedFacts(this.model, ["tickets"]);
   }
 
   directory(): Directory {
@@ -186,11 +208,12 @@ export class SimulatedCustomers {
     return typeof zone === "string" ? zone : "UTC";
   }
 
-  /** The calendar's name: the account's own, else its country's, else undefined. */
-  calendarNames(accountId: string, at: Instant): string[] {
+  /** The calendar's name: the account's own, else its country's. Source: docs/language-files.md, calendars.yaml. */
+  calendarName(accountId: string, at: Instant): string | undefined {
     const own = this.raw("account", accountId, "calendar", at);
+    if (typeof own === "string" && own !== "") return own;
     const country = this.raw("account", accountId, "country", at);
-    return [own, typeof country === "string" ? country.toLowerCase() : null].filter((name) => typeof name === "string");
+    return typeof country === "string" && country !== "" ? country.toLowerCase() : undefined;
   }
 
   isTest(accountId: string, at: Instant): boolean {
@@ -211,6 +234,19 @@ export class SimulatedCustomers {
       .filter((record) => record.accountId === accountId)
       .map((record) => record.id)
       .sort();
+  }
+
+  activeContactIdsOf(accountId: string, at: Instant): string[] {
+    return this.contactIdsOf(accountId).filter((id) => this.raw("contact", id, "is_active", at) !== false);
+  }
+
+  /** Since when everything that is named has been known. */
+  knownSince(subject: SimulatedSubject): Instant {
+    return Math.max(
+      this.records.account.get(subject.accountId)?.createdAt ?? Number.MIN_SAFE_INTEGER,
+      this.records.contact.get(subject.contactId ?? "")?.createdAt ?? Number.MIN_SAFE_INTEGER,
+      this.records.contract.get(subject.contractId ?? "")?.createdAt ?? Number.MIN_SAFE_INTEGER,
+    );
   }
 
   contractIdsOf(accountId: string): string[] {

@@ -6,13 +6,14 @@ import type { HealthModel } from "../customers/health-model.js";
 import type { Model, Segments } from "../customers/model.js";
 import { newRun } from "../engine/advance.js";
 import type { RunEvent } from "../engine/event.js";
-import type { Plan } from "../engine/plan.js";
+import type { Plan, Trigger } from "../engine/plan.js";
 import type { Policy } from "../engine/policy.js";
 import type { RunState } from "../engine/state.js";
 import type { TimelineEntry } from "../engine/timeline.js";
+import type { PerformRequest } from "../engine/perform.js";
 import { walk } from "../engine/walk.js";
 import { evaluate, isTrue } from "../expression/evaluate.js";
-import type { FactValue } from "../expression/expression.js";
+import type { Expression, FactValue } from "../expression/expression.js";
 import { references } from "../expression/references.js";
 import { addDuration } from "../values/add-duration.js";
 import type { Calendar } from "../values/calendar.js";
@@ -20,7 +21,7 @@ import { escapeIdPart } from "../values/ids.js";
 import type { Instant } from "../values/instant.js";
 import { instantAt } from "../values/zone.js";
 import { SimulatedCustomers, type SimulatedSubject } from "./customers.js";
-import { type SimulatedRun, SimulatedWorld } from "./world.js";
+import { eventField, type LoggedEvent, type SimulatedRun, SimulatedWorld } from "./world.js";
 import type { Scenario, Scripted } from "./records.js";
 
 export interface SimulationSetting {
@@ -41,8 +42,22 @@ export interface SimulatedTimeline {
 }
 
 /** Walks the scenario from its beginning to its end. Deterministic: the same input gives the same timelines. */
-export async function simulate(setting: SimulationSetting, scenario: Scenario): Promise<readonly SimulatedTimeline[]> {
-  return new Simulation(setting, scenario).walkAll();
+export async function simulate(
+  setting: SimulationSetting,
+  scenario: Scenario,
+  host?: RunHost,
+): Promise<readonly SimulatedTimeline[]> {
+  return new Simulation(setting, scenario, host).walkAll();
+}
+
+/**
+ * Where the runs of a simulation walk, and by whose clock: by default here, one after the other, on the virtual clock. The
+ * tests of equivalence put a real Temporal server in its place.
+ */
+export interface RunHost {
+  readonly walk: typeof walk;
+  /** Waits until the next thing is due by the host's clock, and gives that instant; undefined: enough. It asks again and again, since runs bring new things up. */
+  reach(next: () => Instant | undefined): Promise<Instant | undefined>;
 }
 
 /** A bound against a scenario that never comes to rest. */
@@ -68,12 +83,14 @@ interface DueStart {
   readonly trigger: number;
 }
 
+/** A `before` trigger fell due; `{ playbook, trigger }`: its index in `enroll.when`. */
+const DUE_EVENT = "enrol.due";
+
 class Simulation {
   private readonly world: SimulatedWorld;
   private readonly runs: ActiveRun[] = [];
   private readonly script: Scripted[];
   private readonly plans: ReadonlyMap<string, Plan>;
-  private readonly ordinals = new Map<string, number>();
   private readonly due = new Map<string, DueStart>();
   private readonly started = new Set<string>();
   private now: Instant;
@@ -81,6 +98,7 @@ class Simulation {
   constructor(
     private readonly setting: SimulationSetting,
     private readonly scenario: Scenario,
+    private readonly host?: RunHost,
   ) {
     this.now = scenario.at;
     this.plans = new Map(setting.plans.map((plan) => [plan.playbook, plan]));
@@ -105,7 +123,7 @@ class Simulation {
     this.rearm();
     for (const accountId of this.world.customers.accountIds()) this.updateSegments(accountId, undefined, this.now);
     for (let i = 0; i < INSTANTS_MAX; i++) {
-      const next = this.nextInstant();
+      const next = this.host === undefined ? this.nextInstant() : await this.host.reach(() => this.nextInstant());
       if (next === undefined || next > this.scenario.until) break;
       this.now = Math.max(this.now, next);
       await this.happen();
@@ -156,17 +174,22 @@ class Simulation {
     for (const [id, start] of [...this.due].sort((a, b) => a[1].at - b[1].at)) {
       if (start.at > this.now) continue;
       this.due.delete(id);
-      this.enrol(start.plan.playbook, start.subject, start.at, {});
-      await this.startNew();
+      this.world.append({
+        id: `enrol.due/${id}/${this.armed.get(id)}`,
+        name: DUE_EVENT,
+        at: start.at,
+        ...start.subject,
+        payload: { playbook: start.plan.playbook, trigger: start.trigger },
+      });
     }
     for (let event = this.world.takePending(this.now); event !== undefined; event = this.world.takePending(this.now)) {
       if (event.runId === undefined) {
+        if ((event.changed ?? []).length > 0) {
+          this.updateSegments(event.accountId, event.changed ?? [], event.at, event.id);
+          this.rearm();
+        }
         for (const plan of this.setting.plans) this.enrolBy(plan, event);
         await this.startNew();
-      }
-      if ((event.changed ?? []).length > 0) {
-        this.rearm();
-        this.updateSegments(event.accountId, event.changed ?? [], event.at, event.id);
       }
       for (const run of this.runs) {
         if (run.isOver || !this.world.matches(run.world, event)) continue;
@@ -187,8 +210,7 @@ class Simulation {
 
   private play(scripted: Scripted): void {
     if (scripted.kind === "event") {
-      this.world.append({ ...scripted });
-      this.world.applyEvent(scripted);
+      this.world.take(scripted);
       return;
     }
     const changed = this.world.customers.upsert(scripted.rows, scripted.at);
@@ -206,27 +228,30 @@ class Simulation {
 
   // ── enrolment ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  private enrolBy(plan: Plan, event: ReturnType<SimulatedWorld["takePending"]> & object): void {
-    if (plan.subject === "contact" && event.contactId === undefined) return;
-    const subject: SimulatedSubject = {
-      accountId: event.accountId,
-      ...(event.contractId === undefined ? {} : { contractId: event.contractId }),
-      ...(plan.subject === "contact" && event.contactId !== undefined ? { contactId: event.contactId } : {}),
-    };
-    for (const trigger of plan.enroll.when) {
-      if (trigger.kind === "health" && event.name === "health.changed" && event.payload["cause"] === "data") {
-        if (event.payload["to"] !== trigger.becomes) continue;
-      } else if (trigger.kind === "enters" || trigger.kind === "leaves") {
-        const name = trigger.kind === "enters" ? "segment.entered" : "segment.left";
-        if (event.name !== name || event.payload["segment"] !== trigger.segment) continue;
-      } else if (trigger.kind !== "event" || trigger.event !== event.name) continue;
-      else if (
-        trigger.where !== undefined &&
-        !isTrue(trigger.where, this.lookup(subject, [trigger.where], event.at, event))
-      )
-        continue;
-      this.enrol(plan.playbook, subject, event.at, { event });
-      return;
+  private enrolBy(plan: Plan, event: LoggedEvent): void {
+    const candidates = plan.enroll.when.filter((trigger, i) => namesEvent(trigger, event, plan.playbook, i));
+    if (candidates.length === 0) return;
+    const contactIds =
+      plan.subject === "account"
+        ? [undefined]
+        : event.contactId !== undefined
+          ? [event.contactId]
+          : this.world.customers.activeContactIdsOf(event.accountId, event.at);
+    for (const contactId of contactIds) {
+      const subject: SimulatedSubject = {
+        accountId: event.accountId,
+        ...(event.contractId === undefined ? {} : { contractId: event.contractId }),
+        ...(contactId === undefined ? {} : { contactId }),
+      };
+      // An event that waited for its account is older than every fact of it: the run begins with the facts.
+      const at = Math.max(event.at, this.world.customers.knownSince(subject));
+      const isMeant = candidates.some(
+        (trigger) =>
+          trigger.kind !== "event" ||
+          trigger.where === undefined ||
+          isTrue(trigger.where, this.lookup(subject, [trigger.where], at, event)),
+      );
+      if (isMeant) this.enrol(plan.playbook, subject, at, { event });
     }
   }
 
@@ -239,10 +264,7 @@ class Simulation {
     const paths = [...new Set(expressions.flatMap(references))];
     const facts = this.world.customers.read(subject, paths, at);
     return (path: string): FactValue | undefined => {
-      if (path.startsWith("event.")) {
-        const name = path.slice(6);
-        return name === "at" ? event?.at : name === "name" ? event?.name : event?.payload[name];
-      }
+      if (path.startsWith("event.")) return event === undefined ? undefined : eventField(event, path.slice(6));
       return path === "now" ? at : facts[path];
     };
   }
@@ -262,6 +284,7 @@ class Simulation {
   ): { run: string } | { refused: string } {
     const plan = this.plans.get(playbook);
     if (plan === undefined) return { refused: "unknown_playbook" };
+    if (plan.subject === "contact" && subject.contactId === undefined) return { refused: "no_subject" };
     const lookup = this.lookup(
       subject,
       [plan.enroll.if, plan.enroll.key, ...Object.values(plan.enroll.with)].filter((one) => one !== undefined),
@@ -269,20 +292,24 @@ class Simulation {
       how.event,
     );
     if (plan.enroll.if !== undefined && !isTrue(plan.enroll.if, lookup)) return { refused: "condition" };
-    const keyed = plan.enroll.key === undefined ? undefined : evaluate(plan.enroll.key, lookup);
     const subjectId = plan.subject === "contact" ? (subject.contactId ?? "") : subject.accountId;
-    const key = keyed === undefined ? subjectId : String(keyed);
+    const keyed = plan.enroll.key === undefined ? subjectId : evaluate(plan.enroll.key, lookup);
+    if (keyed === undefined || typeof keyed === "object") return { refused: "no_key" };
+    const key = String(keyed);
     const inputs: Record<string, FactValue> = {};
     for (const [name, field] of Object.entries(plan.inputs)) {
       const from = plan.enroll.with[name];
       const given =
         how.inputs === undefined ? (from === undefined ? undefined : evaluate(from, lookup)) : how.inputs[name];
       const value = given ?? field.default;
-      if (value !== undefined) inputs[name] = value;
+      if (value === undefined) continue;
+      if (typeof value !== field.type) return { refused: "inputs" };
+      inputs[name] = value;
     }
-    const earlier = [...this.runs, ...this.fresh].filter(
-      (run) => run.plan.playbook === playbook && run.world.key === key,
+    const ofSubject = [...this.runs, ...this.fresh].filter(
+      (run) => run.plan.playbook === playbook && run.state.run.subjectId === subjectId,
     );
+    const earlier = ofSubject.filter((run) => run.world.key === key);
     const live = earlier.find((run) => !run.isOver);
     if (live !== undefined) {
       this.world.append({
@@ -296,9 +323,8 @@ class Simulation {
       });
       return { run: live.world.id };
     }
-    if (!this.mayAgain(plan, earlier, subjectId, at)) return { refused: "again" };
-    const ordinal = (this.ordinals.get(`${playbook}/${key}`) ?? 0) + 1;
-    this.ordinals.set(`${playbook}/${key}`, ordinal);
+    if (!this.mayAgain(plan, ofSubject, earlier, subject.accountId, at)) return { refused: "again" };
+    const ordinal = earlier.length + 1;
     const id = `run/${escapeIdPart(playbook)}/${escapeIdPart(subjectId)}/${escapeIdPart(key)}/${ordinal}`;
     const contractId = how.event?.contractId ?? subject.contractId;
     const run: SimulatedRun = {
@@ -335,50 +361,71 @@ class Simulation {
     return { run: id };
   }
 
-  private mayAgain(plan: Plan, earlier: readonly ActiveRun[], subjectId: string, at: Instant): boolean {
+  private mayAgain(
+    plan: Plan,
+    ofSubject: readonly ActiveRun[],
+    ofKey: readonly ActiveRun[],
+    accountId: string,
+    at: Instant,
+  ): boolean {
     const { again } = plan.enroll;
     if (again.kind === "always") return true;
-    const ofSubject = this.runs.filter(
-      (run) => run.plan.playbook === plan.playbook && run.state.run.subjectId === subjectId,
-    );
     if (again.kind === "never") return ofSubject.length === 0;
-    if (again.kind === "per_key") return earlier.length === 0;
-    const zone = this.world.customers.zone(earlier[0]?.world.accountId ?? "", at);
-    const ended = earlier.map((run) => run.world.endedAt ?? Number.NEGATIVE_INFINITY);
-    return ended.every((end) => addDuration(end, again.duration, zone, this.world.calendarOf(undefined, "", at)) <= at);
+    if (again.kind === "per_key") return ofKey.length === 0;
+    const { customers } = this.world;
+    const ended = Math.max(...ofKey.map((run) => run.world.endedAt ?? Number.NEGATIVE_INFINITY));
+    if (!Number.isFinite(ended)) return true;
+    const calendar = this.world.calendarOf(accountId, "customer", at);
+    return at >= addDuration(ended, again.duration, customers.zone(accountId, at), calendar);
   }
 
   /** `before:` triggers: armed for every subject that has the date, moved with it. */
   private rearm(): void {
     for (const plan of this.setting.plans) {
       plan.enroll.when.forEach((trigger, i) => {
-        if (trigger.kind !== "before" || trigger.date.op !== "fact") return;
-        const path = trigger.date.path;
-        for (const accountId of this.world.customers.accountIds()) {
-          const ids = path.startsWith("contract.") ? this.world.customers.contractIdsOf(accountId) : [undefined];
-          for (const contractId of ids) {
-            const subject = { accountId, ...(contractId === undefined ? {} : { contractId }) };
-            const id = `${plan.playbook}/${i}/${contractId ?? accountId}`;
-            const date = this.world.customers.date(subject, path, this.now);
-            const zone = this.world.customers.zone(accountId, this.now);
-            const at = typeof date === "string" ? instantAt(date, this.setting.policy.datesAt, zone) : date;
-            if (at === undefined || at <= this.now) {
-              this.due.delete(id);
-              continue;
-            }
-            if (this.armed.get(id) === at) continue;
-            this.armed.set(id, at);
-            const start = addDuration(
-              at,
-              { ...trigger.by, amount: -trigger.by.amount },
-              zone,
-              this.world.calendarOf(accountId, plan.calendar, this.now),
-            );
-            this.due.set(id, { at: Math.max(start, this.now), plan, subject, trigger: i });
+        if (trigger.kind !== "before") return;
+        for (const subject of this.subjectsOf(plan, trigger.date)) {
+          const id = `${plan.playbook}/${i}/${subject.contractId ?? subject.contactId ?? subject.accountId}`;
+          const at = this.dateOf(trigger.date, subject);
+          if (at === undefined || at <= this.now) {
+            this.due.delete(id);
+            continue;
           }
+          if (this.armed.get(id) === at) continue;
+          this.armed.set(id, at);
+          const start = addDuration(
+            at,
+            { ...trigger.by, amount: trigger.by.amount === 0 ? 0 : -trigger.by.amount },
+            this.world.customers.zone(subject.accountId, this.now),
+            this.world.calendarOf(subject.accountId, plan.calendar, this.now),
+          );
+          this.due.set(id, { at: Math.max(start, this.now), plan, subject, trigger: i });
         }
       });
     }
+  }
+
+  /** Whose dates: each contract's where the date is a contract's, each contact's where the playbook is about contacts. */
+  private subjectsOf(plan: Plan, date: Expression): SimulatedSubject[] {
+    const { customers } = this.world;
+    const isOfContract = references(date).some((path) => path.startsWith("contract."));
+    return customers.accountIds().flatMap((accountId): SimulatedSubject[] => {
+      if (plan.subject === "contact")
+        return customers.activeContactIdsOf(accountId, this.now).map((contactId) => ({ accountId, contactId }));
+      if (isOfContract) return customers.contractIdsOf(accountId).map((contractId) => ({ accountId, contractId }));
+      return [{ accountId }];
+    });
+  }
+
+  private dateOf(date: Expression, subject: SimulatedSubject): Instant | undefined {
+    const { customers } = this.world;
+    if (date.op === "fact") {
+      const found = customers.date(subject, date.path, this.now);
+      const zone = customers.zone(subject.accountId, this.now);
+      return typeof found === "string" ? instantAt(found, this.setting.policy.datesAt, zone) : found;
+    }
+    const value = evaluate(date, this.lookup(subject, [date], this.now));
+    return typeof value === "number" ? Math.round(value) : undefined;
   }
 
   /** The date each `before:` item was last armed for: it fires once per date. */
@@ -425,9 +472,13 @@ class Simulation {
   }
 
   private async drive(run: ActiveRun): Promise<void> {
-    run.state = await walk(run.plan, run.state, {
-      perform: async (request) => this.world.perform(run.world, request),
-      persist: async (request) => this.world.perform(run.world, request),
+    const perform = async (request: PerformRequest) => {
+      this.catchUp(request.asOf);
+      return this.world.perform(run.world, request);
+    };
+    run.state = await (this.host?.walk ?? walk)(run.plan, run.state, {
+      perform,
+      persist: perform,
       arrived: () => run.arrived.splice(0),
       idle: (until) =>
         new Promise<void>((resolve) => {
@@ -444,6 +495,14 @@ class Simulation {
     run.isOver = true;
     run.wakeAt = undefined;
     run.rested?.();
+  }
+
+  /** On a host's clock a run may be ahead of the script: what has happened by then comes first. */
+  private catchUp(asOf: Instant): void {
+    if (this.host === undefined) return;
+    while (this.script[0] !== undefined && this.script[0].at <= asOf) this.play(this.script.shift() as Scripted);
+    for (const { accountId, changed, at, id } of this.world.pendingUntil(asOf))
+      if ((changed ?? []).length > 0) this.updateSegments(accountId, changed, at, id);
   }
 
   private async resume(run: ActiveRun): Promise<void> {
@@ -469,5 +528,26 @@ class Simulation {
     return new Promise((resolve) => {
       run.rested = resolve;
     });
+  }
+}
+
+/** Whether a trigger waits for such an event, its `where` aside. */
+function namesEvent(trigger: Trigger, event: LoggedEvent, playbook: string, index: number): boolean {
+  const { name, payload } = event;
+  switch (trigger.kind) {
+    case "event":
+      return name === trigger.event;
+    case "enters":
+      return name === "segment.entered" && payload["segment"] === trigger.segment;
+    case "leaves":
+      return name === "segment.left" && payload["segment"] === trigger.segment;
+    case "health":
+      // A first status, a model change, an override or its expiry enrol nobody: language.md, "Health triggers".
+      return name === "health.changed" && payload["to"] === trigger.becomes && payload["cause"] === "data";
+    case "before":
+    case "every":
+      return name === DUE_EVENT && payload["playbook"] === playbook && payload["trigger"] === index;
+    case "manual":
+      return false;
   }
 }

@@ -2,20 +2,23 @@ import type { Model } from "../customers/model.js";
 import { assigneeFor, contactForRole, contactsOfRole } from "../customers/people.js";
 import { type Command, type Delivery, isPlain, type Outcome } from "../engine/command.js";
 import { decideSend } from "../engine/decide-send.js";
+import { holdsBack } from "../engine/holds-back.js";
 import type { RunEvent } from "../engine/event.js";
 import type { PerformRequest, PerformResponse } from "../engine/perform.js";
 import type { PersonRule, Plan } from "../engine/plan.js";
 import type { Policy } from "../engine/policy.js";
 import type { TimelineEntry } from "../engine/timeline.js";
 import type { FactValue } from "../expression/expression.js";
-import { evaluate } from "../expression/evaluate.js";
+import { evaluate, isTrue } from "../expression/evaluate.js";
 import { addDuration } from "../values/add-duration.js";
+import { isCalendarDate } from "../values/calendar-date.js";
 import { type Calendar, STANDARD_CALENDAR } from "../values/calendar.js";
-import { DAY_MS, type Instant } from "../values/instant.js";
+import type { Duration } from "../values/duration.js";
+import { DAY_MS, type Instant, parseInstant } from "../values/instant.js";
 import { resolveTimeRule } from "../values/time-rule.js";
-import { instantAt } from "../values/zone.js";
+import { instantAt, localDate } from "../values/zone.js";
 import type { SimulatedCustomers, SimulatedSubject } from "./customers.js";
-import type { Reaction, Scripted } from "./records.js";
+import type { GivenValue, Reaction, Scripted } from "./records.js";
 
 export interface SimulatedRun {
   readonly id: string;
@@ -29,6 +32,8 @@ export interface SimulatedRun {
   readonly parent?: { readonly run: string; readonly key: string };
   readonly confirmed: Set<string>;
   readonly timeline: TimelineEntry[];
+  /** As of its last `perform`. */
+  status?: string;
   endedAt?: Instant;
   releasedAt?: Instant;
 }
@@ -53,6 +58,15 @@ interface Mail {
   staleAt?: Instant;
   sentAt?: Instant;
   delivery?: Delivery;
+}
+
+interface SimulatedTask {
+  readonly runId: string;
+  readonly key: string;
+  readonly step: string;
+  readonly accountId: string;
+  readonly assignee: string | null;
+  dueAt: Instant;
 }
 
 type Enrol = (request: {
@@ -82,7 +96,7 @@ export class SimulatedWorld {
   private readonly mails = new Map<string, Mail>();
   private readonly done = new Map<string, Outcome>();
   private readonly holds: { accountId: string; playbook: string; holderRun: string; holderPlaybook: string }[] = [];
-  private readonly tasks = new Map<string, { runId: string; key: string; step: string; accountId: string }>();
+  private readonly tasks = new Map<string, SimulatedTask>();
 
   constructor(
     readonly customers: SimulatedCustomers,
@@ -107,6 +121,11 @@ export class SimulatedWorld {
     return this.log.find((event) => !this.dispatched.has(event.id))?.at;
   }
 
+  /** Events that nobody has been told of, in order. */
+  pendingUntil(at: Instant): LoggedEvent[] {
+    return this.log.filter((event) => event.at <= at && !this.dispatched.has(event.id));
+  }
+
   takePending(now: Instant): (LoggedEvent & { seq: number }) | undefined {
     const event = this.log.find((one) => !this.dispatched.has(one.id));
     if (event === undefined || event.at > now) return undefined;
@@ -127,27 +146,72 @@ export class SimulatedWorld {
     );
   }
 
-  /** What a well-known event changes by itself: a milestone is dated, a contact is gone, someone has unsubscribed. */
-  applyEvent(event: Extract<Scripted, { kind: "event" }>): void {
+  /** Takes an event from outside in, with what it changes by itself: rows it stands for, milestones it dates. */
+  take(told: Extract<Scripted, { kind: "event" }>): void {
+    const event = this.understood(told);
+    const changed = [...this.rowsOf(event)];
+    this.append({ ...event, ...(changed.length === 0 ? {} : { changed: [...changed].sort() }) });
     for (const [name, milestone] of Object.entries(this.model.milestones)) {
       if (milestone.on !== event.name) continue;
+      const { where } = milestone;
+      if (where !== undefined && !isTrue(where, (path) => eventField(event, path.replace(/^event\./, "")))) continue;
+      if (milestone.of === "contact" && event.contactId === undefined) continue;
       this.reach(event.accountId, milestone.of === "contact" ? (event.contactId ?? "") : "", name, event.at, event.id);
     }
-    if (event.name === "contact.left" && event.contactId !== undefined) {
-      const changed = this.customers.upsert(
-        { contacts: [{ id: event.contactId, accountId: event.accountId, fields: { is_active: false } }] },
-        event.at,
-      );
-      for (const [accountId, paths] of changed) {
-        this.append({
-          id: `${event.id}/facts`,
-          name: "facts.changed",
-          at: event.at,
-          accountId,
-          payload: {},
-          changed: [...paths],
+  }
+
+  /** Whom it is about by the model, and its dates as expressions read them. */
+  private understood({ kind: _, ...event }: Extract<Scripted, { kind: "event" }>): LoggedEvent {
+    const type = this.model.events[event.name];
+    const named = (field: string): string | undefined => {
+      const value = event.payload[field];
+      return typeof value === "string" && value !== "" ? value : undefined;
+    };
+    const { contactId: givenContact, contractId: givenContract, ...rest } = event;
+    const contactId = givenContact ?? (type?.subject === "contact" ? named("contact_id") : undefined);
+    const contractId = type?.subject === "contract" ? (named("contract_id") ?? givenContract) : undefined;
+    const zone = this.customers.zone(event.accountId, event.at);
+    const payload = Object.entries(event.payload).map(([field, value]): [string, FactValue] => {
+      const declared = type?.payload[field];
+      if ((declared !== "date" && declared !== "datetime") || typeof value !== "string") return [field, value];
+      return [field, (isCalendarDate(value) ? instantAt(value, "00:00", zone) : parseInstant(value)) ?? value];
+    });
+    return {
+      ...rest,
+      ...(contactId === undefined ? {} : { contactId }),
+      ...(contractId === undefined ? {} : { contractId }),
+      payload: Object.fromEntries(payload),
+    };
+  }
+
+  /** Writes the rows that a well-known event stands for; fact paths that changed. */
+  private rowsOf({ id, name, at, accountId, contactId, payload }: LoggedEvent): Iterable<string> {
+    const text = (field: string): string | undefined => {
+      const value = payload[field];
+      return typeof value === "string" ? value : undefined;
+    };
+    const upsert = (rows: Parameters<SimulatedCustomers["upsert"]>[0]): Iterable<string> =>
+      this.customers.upsert(rows, at).get(accountId) ?? [];
+    switch (name) {
+      case "survey.answered": {
+        const survey = text("kind");
+        const { score } = payload;
+        if (survey === undefined || typeof score !== "number") return [];
+        return upsert({
+          surveyAnswers: [{ id, accountId, survey, score, at, ...(contactId === undefined ? {} : { contactId }) }],
         });
       }
+      case "ticket.opened": {
+        const ticket = text("ticket_id");
+        return ticket === undefined ? [] : upsert({ tickets: [{ id: ticket, accountId, openedAt: at }] });
+      }
+      case "ticket.closed":
+        return this.customers.closeTicket(text("ticket_id") ?? "", at);
+      case "contact.left":
+        if (contactId === undefined) return [];
+        return upsert({ contacts: [{ id: contactId, accountId, fields: { is_active: false }, at }] });
+      default:
+        return [];
     }
   }
 
@@ -170,14 +234,19 @@ export class SimulatedWorld {
 
   perform(run: SimulatedRun, request: PerformRequest): PerformResponse {
     for (const id of request.confirm) run.confirmed.add(id);
-    const first = this.undelivered(run, request.asOf);
+    // Its end is written already, or is about to be: nothing that arrives changes that.
+    const isEnding = request.commands.length > 0 && request.commands.every(({ kind }) => kind === "close");
+    const first = isEnding ? [] : this.undelivered(run, request.asOf);
     if (first.length > 0) return { events: first, outcomes: {} };
     run.timeline.push(...request.entries);
+    if (run.status === "held" && request.status === "running") run.releasedAt = request.asOf;
+    run.status = request.status;
     const outcomes: Record<string, Outcome> = {};
     let isPlainSoFar = true;
     for (const command of request.commands) {
       if (command.speculative === true && !isPlainSoFar) break;
-      const events = this.undelivered(run, request.asOf);
+      // What only tidies up waits for no event: it would be done whatever the event says.
+      const events = isTidying(command) ? [] : this.undelivered(run, request.asOf);
       if (events.length > 0) return { events, outcomes };
       const outcome = this.outcomeOf(run, command, request.asOf);
       outcomes[command.key] = outcome;
@@ -217,26 +286,18 @@ export class SimulatedWorld {
         }
         return { kind: "done", at };
       case "task_withdraw":
-        this.cancelTask(command.task, at);
+        this.cancelTask(command.task, at, "no longer needed");
         return { kind: "done", at };
       case "slack":
-        return { kind: "posted", at, to: this.personOf(run, command.to, at) };
+        return { kind: "posted", at, to: this.postedTo(run, command.to, at) };
       case "task":
         return this.task(run, command, at);
       case "task_tighten":
-        return { kind: "done", at };
+        return this.tighten(command, at);
       case "milestone":
-        this.reach(
-          run.accountId,
-          this.model.milestones[command.milestone]?.of === "contact" ? (run.contactId ?? "") : "",
-          command.milestone,
-          at,
-          `${run.id}|${command.key}`,
-        );
-        return { kind: "done", at };
+        return this.milestone(run, command, at);
       case "set":
-        this.set(run, command, at);
-        return { kind: "done", at };
+        return this.set(run, command, at);
       case "health": {
         const facts = this.customers.read(subject, ["health.score", "health.status"], at);
         const score = facts["health.score"];
@@ -302,7 +363,7 @@ export class SimulatedWorld {
         pinned.push(mail);
       }
       if (chosen.length === 0) {
-        this.openTask(`${run.id}|${command.key}:no_contact`, run, command, false, at);
+        this.askForContact(run, command, at);
         return { kind: "emailed", at, deliveries: [] };
       }
     }
@@ -322,6 +383,18 @@ export class SimulatedWorld {
       reason: (next.delivery?.reason ?? "outside_window") as Extract<Outcome, { kind: "deferred" }>["reason"],
       deliveries,
     };
+  }
+
+  /** Nobody to write to: the CSM is asked to find somebody. */
+  private askForContact(run: SimulatedRun, command: Extract<Command, { kind: "email" }>, at: Instant): void {
+    const id = `${run.id}|${command.key}|no_contact`;
+    if (this.tasks.has(id)) return;
+    const team = this.customers.team(run.accountId, at);
+    const found = assigneeFor({ kind: "csm" }, team, this.customers.directory(), at, this.policy.tasks.fallback);
+    const assignee = found.kind === "person" ? found.person.id : null;
+    this.openTask(id, run, command, { required: false, assignee, due: { amount: 2, unit: "bd" } }, at);
+    if (this.hears(run, ["tasks.open"])) this.tellOfTask(id, run, at);
+    this.react(run, "task", command, undefined, at, id);
   }
 
   private decide(
@@ -363,7 +436,7 @@ export class SimulatedWorld {
       isAddressAllowed: true,
       suppressions: this.customers.suppressions.filter((one) => one.email === contact?.email && one.at <= at),
       isKillSwitchOn: false,
-      isHeld: false,
+      isHeld: command.exiting ? false : this.isHeld(run),
       counted: others.flatMap((one) => (one.sentAt !== undefined && !exempt(one.category) ? [one.sentAt] : [])),
       waiting: others
         .filter(
@@ -420,27 +493,45 @@ export class SimulatedWorld {
   private task(run: SimulatedRun, command: Extract<Command, { kind: "task" }>, at: Instant): Outcome {
     const team = this.customers.team(run.accountId, at);
     const found = assigneeFor(command.for, team, this.customers.directory(), at, this.policy.tasks.fallback);
-    const zone = found.kind === "person" ? found.person.timezone : this.customers.zone(run.accountId, at);
-    const calendar =
-      found.kind === "person" ? this.named(found.person.calendar) : this.calendarOf(run.accountId, "customer", at);
-    const due = addDuration(at, command.due, zone, calendar);
+    const assignee = found.kind === "person" ? found.person.id : null;
     const id = `${run.id}|${command.key}`;
-    this.openTask(id, run, command, command.required, at);
+    const task = this.openTask(id, run, command, { required: command.required, assignee, due: command.due }, at);
+    if (this.hears(run, ["tasks.open", "tasks.required_open"])) this.tellOfTask(id, run, at);
     this.react(run, "task", command, undefined, at, id);
-    return { kind: "task_opened", at, task: id, assignee: found.kind === "person" ? found.person.id : null, due };
+    return { kind: "task_opened", at, task: id, assignee, due: task.dueAt };
   }
 
-  private openTask(id: string, run: SimulatedRun, command: Command, required: boolean, at: Instant): void {
-    this.tasks.set(id, {
+  private openTask(
+    id: string,
+    run: SimulatedRun,
+    command: Command,
+    { required, assignee, due }: { required: boolean; assignee: string | null; due: Duration },
+    at: Instant,
+  ): SimulatedTask {
+    const task: SimulatedTask = {
       runId: run.id,
       key: command.key,
       step: command.step ?? command.path,
       accountId: run.accountId,
-    });
+      assignee,
+      dueAt: this.dueFor(assignee, run.accountId, due, at),
+    };
+    this.tasks.set(id, task);
     this.customers.tasks.set(id, { runId: run.id, required, openedAt: at });
-    if (!run.plan.listens.facts.some((path) => path === "tasks.open" || path === "tasks.required_open")) return;
+    return task;
+  }
+
+  /** In the working time of who has it; a queue's is the account's. */
+  private dueFor(assignee: string | null, accountId: string, due: Duration, at: Instant): Instant {
+    const person = this.customers.users.get(assignee ?? "");
+    return person === undefined
+      ? addDuration(at, due, this.customers.zone(accountId, at), this.calendarOf(accountId, "customer", at))
+      : addDuration(at, due, person.timezone, this.named(person.calendar));
+  }
+
+  private tellOfTask(id: string, run: SimulatedRun, at: Instant): void {
     this.append({
-      id: `${id}/opened`,
+      id: `${id}|opened`,
       name: "facts.changed",
       at,
       accountId: run.accountId,
@@ -450,19 +541,37 @@ export class SimulatedWorld {
     });
   }
 
+  private hears(run: SimulatedRun, paths: readonly string[]): boolean {
+    return run.plan.listens.facts.some((fact) => paths.includes(fact));
+  }
+
+  private tighten(command: Extract<Command, { kind: "task_tighten" }>, at: Instant): Outcome {
+    const task = this.tasks.get(command.task);
+    if (task === undefined || this.isClosed(command.task, at)) return { kind: "done", at };
+    const dueAt = this.dueFor(task.assignee, task.accountId, command.due, at);
+    if (task.dueAt <= dueAt) return { kind: "done", at };
+    task.dueAt = dueAt;
+    return { kind: "task_opened", at, task: command.task, assignee: task.assignee, due: dueAt };
+  }
+
+  private isClosed(id: string, at: Instant): boolean {
+    const closedAt = this.customers.tasks.get(id)?.closedAt;
+    return closedAt !== undefined && closedAt <= at;
+  }
+
   /** The run takes an open task back: it is told as of any other closing. */
-  private cancelTask(id: string, at: Instant): void {
+  private cancelTask(id: string, at: Instant, note: string): void {
     const open = this.customers.tasks.get(id);
     const task = this.tasks.get(id);
     if (open === undefined || task === undefined || open.closedAt !== undefined) return;
     open.closedAt = at;
     this.append({
-      id: `${id}/cancelled`,
+      id: `task.closed/${id}`,
       name: "task.closed",
       at,
       accountId: task.accountId,
       runId: task.runId,
-      payload: { task: id, run: task.runId, key: task.key, step: task.step, status: "cancelled" },
+      payload: { task: id, run: task.runId, key: task.key, step: task.step, status: "cancelled", note },
       changed: ["tasks.open", "tasks.required_open"],
     });
   }
@@ -483,8 +592,11 @@ export class SimulatedWorld {
     at: Instant,
     task?: string,
   ): void {
+    const acts = (reaction: Reaction): boolean =>
+      reaction.to === to && (reaction.step === "*" || reaction.step === command.step);
     this.reactions.forEach((reaction, i) => {
-      if (reaction.to !== to || (reaction.step !== "*" && reaction.step !== command.step)) return;
+      // A task is closed once: by the first reaction that is meant for it.
+      if (!acts(reaction) || (to === "task" && this.reactions.findIndex(acts) !== i)) return;
       const when = at + EXACT_MS[reaction.after.unit] * reaction.after.amount;
       const id = `reaction/${i}/${run.id}|${command.key}|${contactId ?? ""}`;
       const own = { id, at: when, accountId: run.accountId, runId: run.id };
@@ -499,33 +611,39 @@ export class SimulatedWorld {
             name: "email.bounced",
             payload: { run: run.id, key: command.key, step, permanent: true },
           });
+          this.suppress(run, contactId, "*", "bounced", when);
           return;
-        case "unsubscribe":
+        case "unsubscribe": {
+          const category = command.kind === "email" ? command.category : "*";
+          this.suppress(run, contactId, category, "unsubscribed", when);
           this.append({
             id,
             at: when,
             accountId: run.accountId,
             ...(contactId === undefined ? {} : { contactId }),
             name: "email.unsubscribed",
-            payload: { contact: contactId ?? "" },
+            payload: { contact: contactId ?? "", category },
           });
           return;
-        case "event": {
-          const event = {
+        }
+        case "event":
+          this.take({
+            kind: "event",
             id,
             at: when,
             accountId: run.accountId,
             ...(contactId === undefined ? {} : { contactId }),
             ...(run.contractId === undefined ? {} : { contractId: run.contractId }),
             name: reaction.do.name,
-            payload: reaction.do.payload,
-          };
-          this.append(event);
-          this.applyEvent({ kind: "event", ...event });
+            payload: {
+              ...(run.contractId === undefined ? {} : { contract_id: run.contractId }),
+              ...reaction.do.payload,
+            },
+          });
           return;
-        }
         case "complete":
         case "skip":
+          if (isRefused(reaction.do, command)) return;
           this.append({
             ...own,
             name: "task.closed",
@@ -535,6 +653,7 @@ export class SimulatedWorld {
               key: command.key,
               step,
               status: reaction.do.kind === "complete" ? "done" : "skipped",
+              completed_by: this.tasks.get(task ?? "")?.assignee ?? "",
               ...(reaction.do.kind === "complete" && reaction.do.outcome !== undefined
                 ? { outcome: reaction.do.outcome }
                 : {}),
@@ -544,6 +663,17 @@ export class SimulatedWorld {
           });
       }
     });
+  }
+
+  private suppress(
+    run: SimulatedRun,
+    contactId: string | undefined,
+    category: string,
+    reason: "unsubscribed" | "bounced",
+    at: Instant,
+  ): void {
+    const email = this.customers.contacts(run.accountId, at).find(({ id }) => id === contactId)?.email;
+    if (typeof email === "string") this.customers.suppressions.push({ email, category, reason, at });
   }
 
   private reach(accountId: string, contactId: string, milestone: string, at: Instant, cause: string): void {
@@ -561,26 +691,51 @@ export class SimulatedWorld {
     });
   }
 
-  private set(run: SimulatedRun, command: Extract<Command, { kind: "set" }>, at: Instant): void {
-    const [entity, field] = command.field.split(".") as [string, string];
-    const id = entity === "contact" ? run.contactId : entity === "contract" ? run.contractId : run.accountId;
-    if (id === undefined) return;
-    const value = Array.isArray(command.value) ? null : (command.value as string | number | boolean | null);
-    const rows = [{ id, accountId: run.accountId, fields: { [field]: value } }];
-    const changed = this.customers.upsert(
-      entity === "contact" ? { contacts: rows } : entity === "contract" ? { contracts: rows } : { accounts: rows },
-      at,
-    );
+  private milestone(run: SimulatedRun, command: Extract<Command, { kind: "milestone" }>, at: Instant): Outcome {
+    const isPersonal = this.model.milestones[command.milestone]?.of === "contact";
+    if (isPersonal && run.contactId === undefined) {
+      const reason = `milestone ${command.milestone} is a contact's, and the run is about an account`;
+      return { kind: "failed", at, reason };
+    }
+    const contactId = isPersonal ? (run.contactId ?? "") : "";
+    this.reach(run.accountId, contactId, command.milestone, at, `${run.id}|${command.key}`);
+    return { kind: "done", at };
+  }
+
+  private set(run: SimulatedRun, command: Extract<Command, { kind: "set" }>, at: Instant): Outcome {
+    const [entity = "", field = ""] = command.field.split(".");
+    const contractId = this.customers.read(subjectOf(run), ["contract.id"], at)["contract.id"];
+    const id = { account: run.accountId, contact: run.contactId, contract: contractId }[entity];
+    if (typeof id !== "string") return { kind: "failed", at, reason: `${command.field}: the run has no ${entity}` };
+    const rows = [{ id, accountId: run.accountId, fields: { [field]: this.fieldValue(run, command, at) } }];
+    const changed = this.customers.upsert({ [`${entity}s`]: rows }, at);
     for (const [accountId, paths] of changed) {
       this.append({
-        id: `${run.id}|${command.key}/facts`,
+        id: `facts.changed/${run.id}|${command.key}`,
         name: "facts.changed",
         at,
         accountId,
+        ...(entity === "contact" ? { contactId: id } : {}),
+        ...(entity === "contract" ? { contractId: id } : {}),
         payload: {},
         changed: [...paths].sort(),
       });
     }
+    return { kind: "done", at };
+  }
+
+  /** As an import would bring it: a date as its day in the account's zone, an instant as ISO text. */
+  private fieldValue(run: SimulatedRun, { field, value }: Extract<Command, { kind: "set" }>, at: Instant): GivenValue {
+    if (value === null) return null;
+    const [entity, name] = field.split(".") as [string, string];
+    const type =
+      entity === "account" || entity === "contact" || entity === "contract"
+        ? this.model[entity][name]?.type
+        : undefined;
+    if (typeof value === "number" && type === "date") return localDate(value, this.customers.zone(run.accountId, at));
+    if (typeof value === "number" && type === "datetime") return new Date(value).toISOString();
+    if (typeof value === "object") throw new Error("a list can't be a field's value");
+    return value;
   }
 
   // ── holds and endings ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -604,6 +759,24 @@ export class SimulatedWorld {
     return holder === undefined || !plan.pauses.includes(holder.playbook) || holder.priority >= plan.priority;
   }
 
+  private holdsBack(holder: SimulatedRun, held: SimulatedRun): boolean {
+    const ranked = (run: SimulatedRun) => ({ id: run.id, priority: run.plan.priority, startedAt: run.startedAt });
+    return holdsBack(holder.plan, ranked(holder), held.plan, ranked(held));
+  }
+
+  private isHeld(run: SimulatedRun): boolean {
+    return this.holds.some((hold) => {
+      const holder = this.runs.get(hold.holderRun);
+      return (
+        hold.accountId === run.accountId &&
+        hold.playbook === run.plan.playbook &&
+        holder !== undefined &&
+        holder.endedAt === undefined &&
+        this.holdsBack(holder, run)
+      );
+    });
+  }
+
   private hold(run: SimulatedRun, playbooks: readonly string[], at: Instant): void {
     for (const playbook of playbooks) {
       if (this.holds.some((hold) => hold.playbook === playbook && hold.holderRun === run.id)) continue;
@@ -621,11 +794,11 @@ export class SimulatedWorld {
           other.id === run.id
         )
           continue;
-        if (!this.outranks(run.id, other.plan)) continue;
+        if (!this.holdsBack(run, other)) continue;
         this.append({
           id: `${run.id}/held/${other.id}`,
           name: "run.held",
-          at,
+          at: Math.max(at, other.startedAt),
           accountId: run.accountId,
           runId: other.id,
           payload: { hold: `playbook:${run.plan.playbook}` },
@@ -640,8 +813,8 @@ export class SimulatedWorld {
         if (mail.runId === run.id && mail.status === "pending") mail.status = "withdrawn";
     }
     if (command.openTasks === "cancel") {
-      for (const task of this.customers.tasks.values())
-        if (task.runId === run.id && task.closedAt === undefined) task.closedAt = at;
+      for (const [id, task] of this.customers.tasks)
+        if (task.runId === run.id) this.cancelTask(id, at, `the run ended: ${command.outcome}`);
     }
   }
 
@@ -664,11 +837,12 @@ export class SimulatedWorld {
       for (const other of this.runs.values()) {
         if (other.accountId !== run.accountId || other.plan.playbook !== hold.playbook || other.endedAt !== undefined)
           continue;
+        if (!this.holdsBack(run, other)) continue;
         other.releasedAt = at;
         this.append({
           id: `${run.id}/released/${other.id}`,
           name: "run.released",
-          at,
+          at: Math.max(at, other.startedAt),
           accountId: run.accountId,
           runId: other.id,
           payload: { hold: `playbook:${hold.holderPlaybook}` },
@@ -691,16 +865,10 @@ export class SimulatedWorld {
 
   // ── people, zones, calendars ───────────────────────────────────────────────────────────────────────────────────────
 
-  private personOf(run: SimulatedRun, rule: PersonRule, at: Instant): string {
+  private postedTo(run: SimulatedRun, rule: PersonRule, at: Instant): string {
     if (rule.kind === "channel") return rule.channel;
-    const found = assigneeFor(
-      rule,
-      this.customers.team(run.accountId, at),
-      this.customers.directory(),
-      at,
-      this.policy.tasks.fallback,
-    );
-    return found.kind === "person" ? found.person.id : found.queue;
+    const found = assigneeFor(rule, this.customers.team(run.accountId, at), this.customers.directory(), at);
+    return found.kind === "person" ? found.person.id : this.policy.slack.unassignedChannel;
   }
 
   private clockOf(run: SimulatedRun, at: Instant): { zone: string; calendar: Calendar } {
@@ -717,9 +885,7 @@ export class SimulatedWorld {
   /** `customer`, `csm` (here the customer's) or a name; unknown names mean `standard`. */
   calendarOf(accountId: string | undefined, which: string, at: Instant): Calendar {
     if (which !== "customer" && which !== "csm" && which !== "") return this.named(which);
-    const names = accountId === undefined ? [] : this.customers.calendarNames(accountId, at);
-    const known = names.find((name) => this.calendars.some((calendar) => calendar.name === name));
-    return this.named(known ?? "standard");
+    return this.named((accountId === undefined ? undefined : this.customers.calendarName(accountId, at)) ?? "standard");
   }
 
   private named(name: string): Calendar {
@@ -773,4 +939,27 @@ function isOnce(command: Command): boolean {
     default:
       return true;
   }
+}
+
+function isTidying({ kind }: Command): boolean {
+  return ["email_withdraw", "task_withdraw", "hold", "park", "leave", "close"].includes(kind);
+}
+
+/** `event.FIELD`: besides its payload every event has `name`, `at` and `id`. */
+export function eventField(event: RunEvent, field: string): FactValue | undefined {
+  if (field === "name") return event.name;
+  if (field === "at" || field === "occurred_at") return event.at;
+  if (field === "id") return event.id;
+  return Object.hasOwn(event.payload, field) ? event.payload[field] : undefined;
+}
+
+/** Whether the task doesn't take what somebody says of it: then it stays open. */
+function isRefused(deed: Reaction["do"], command: Command): boolean {
+  if (command.kind !== "task") return false;
+  if (deed.kind === "skip") return deed.reason.trim() === "";
+  if (deed.kind !== "complete") return false;
+  const { outcome, note } = deed;
+  if (command.ask === "outcome" && outcome === undefined) return true;
+  if (outcome !== undefined && command.outcomes.length > 0 && !command.outcomes.includes(outcome)) return true;
+  return command.ask === "note" && !note?.trim();
 }

@@ -1,4 +1,5 @@
 import { and, asc, eq, inArray, notInArray, sql } from "drizzle-orm";
+import { FIRST_VALUES } from "../../customers/model.js";
 import type {
   CustomerBatch,
   CustomerKind,
@@ -339,13 +340,6 @@ async function upsertAbsences(tx: Tx, rows: NonNullable<CustomerBatch["absences"
 
 type Entity = "account" | "contact" | "contract";
 
-/** What a new one is when nobody says: a comparison with an absent fact would be false either way. */
-const FIRST_VALUES: Readonly<Record<Entity, Readonly<Record<string, FieldValue>>>> = {
-  account: { is_test: false },
-  contact: { is_active: true, is_primary: false },
-  contract: {},
-};
-
 const KIND: Readonly<Record<Entity, "accounts" | "contacts" | "contracts">> = {
   account: "accounts",
   contact: "contacts",
@@ -530,42 +524,51 @@ async function readVersions(
   return rows.map((row) => ({ before: row.before, hasLater: row.has_later }));
 }
 
+/** What an account's own columns are by its fields. */
+export function accountColumns(id: string, fields: Readonly<Record<string, unknown>>) {
+  return {
+    name: textIn(fields, "name") ?? id,
+    csmId: textIn(fields, "csm"),
+    timezone: textIn(fields, "timezone") ?? "UTC",
+    locale: textIn(fields, "locale") ?? "en",
+    // Whose calendar: docs/language-files.md, calendars.yaml. One that isn't declared falls back to `standard` where it is used.
+    calendar: textIn(fields, "calendar") ?? textIn(fields, "country")?.toLowerCase() ?? "standard",
+    isTest: fields.is_test === true,
+  };
+}
+
+/** What a contact's own columns are by its fields. */
+export function contactColumns(id: string, fields: Readonly<Record<string, unknown>>) {
+  return {
+    email: textIn(fields, "email")?.trim().toLowerCase() || null,
+    name: textIn(fields, "name") ?? id,
+    firstName: textIn(fields, "first_name"),
+    role: textIn(fields, "role"),
+    locale: textIn(fields, "locale"),
+    timezone: textIn(fields, "timezone"),
+    isPrimary: fields.is_primary === true,
+    isActive: fields.is_active !== false,
+  };
+}
+
+function textIn(fields: Readonly<Record<string, unknown>>, name: string): string | null {
+  return typeof fields[name] === "string" ? (fields[name] as string) : null;
+}
+
 async function writeCurrent(
   tx: Tx,
   entity: Entity,
   id: string,
   { accountId, fields, roles, createdAt }: Current,
 ): Promise<void> {
-  const text = (name: string) => (typeof fields[name] === "string" ? (fields[name] as string) : null);
   if (entity === "account") {
-    const values = {
-      name: text("name") ?? id,
-      csmId: text("csm"),
-      roles,
-      timezone: text("timezone") ?? "UTC",
-      locale: text("locale") ?? "en",
-      // Whose calendar: docs/language-files.md, calendars.yaml. One that isn't declared falls back to `standard` where it is used.
-      calendar: text("calendar") ?? text("country")?.toLowerCase() ?? "standard",
-      isTest: fields.is_test === true,
-      fields,
-    };
+    const values = { ...accountColumns(id, fields), roles, fields };
     await inside(tx)
       .insert(accounts)
       .values({ id, ...values, createdAt })
       .onConflictDoUpdate({ target: accounts.id, set: values });
   } else if (entity === "contact") {
-    const name = text("name") ?? id;
-    const values = {
-      email: text("email")?.trim().toLowerCase() || null,
-      name,
-      firstName: text("first_name"),
-      role: text("role"),
-      locale: text("locale"),
-      timezone: text("timezone"),
-      isPrimary: fields.is_primary === true,
-      isActive: fields.is_active !== false,
-      fields,
-    };
+    const values = { ...contactColumns(id, fields), fields };
     await inside(tx)
       .insert(contacts)
       .values({ id, accountId, ...values, createdAt })

@@ -1,22 +1,26 @@
-import { asc, eq, sql } from "drizzle-orm";
+import { and, asc, eq, lte, sql } from "drizzle-orm";
 import type { Colleague } from "../../customers/people.js";
 import type { People } from "../../ports/people.js";
-import { inside } from "./database.js";
+import type { Tx } from "../../ports/transactions.js";
+import type { Instant } from "../../values/instant.js";
+import { accountColumns, contactColumns } from "./customers.js";
+import { inside, instantParam, rowsOf } from "./database.js";
 import { absences, accounts, contacts, users } from "./schema.js";
 
-/** People as they are now, from the tables that the import keeps current. */
+/** People from the tables that the import keeps current; as of an instant from every version of their fields. */
 export function postgresPeople(): People {
   return {
-    async account(tx, id) {
+    async account(tx, id, asOf) {
       const [row] = await inside(tx).select().from(accounts).where(eq(accounts.id, id));
       if (!row) return undefined;
-      const { name, csmId, roles, timezone, locale, isTest, fields } = row;
+      const fields = asOf === undefined ? row.fields : ((await fieldsAt(tx, "account", id, asOf)).get(id) ?? {});
+      const { name, csmId, timezone, locale, isTest } = asOf === undefined ? row : accountColumns(id, fields);
       // The column has a default; only the field tells whether one was given.
       return {
         id,
         name,
         csmId,
-        roles,
+        roles: row.roles,
         timezone,
         locale,
         isTest,
@@ -24,13 +28,18 @@ export function postgresPeople(): People {
         country: textOf(fields.country),
       };
     },
-    async contacts(tx, accountId) {
+    async contacts(tx, accountId, asOf) {
       const rows = await inside(tx)
         .select()
         .from(contacts)
-        .where(eq(contacts.accountId, accountId))
+        .where(and(eq(contacts.accountId, accountId), asOf === undefined ? undefined : lte(contacts.createdAt, asOf)))
         .orderBy(asc(contacts.id));
-      return rows.map(({ fields, firstName, ...contact }) => contact);
+      const then = asOf === undefined ? undefined : await fieldsAt(tx, "contact", accountId, asOf);
+      return rows.map(({ fields: _, firstName, ...contact }) => {
+        if (then === undefined) return contact;
+        const { firstName: __, ...columns } = contactColumns(contact.id, then.get(contact.id) ?? {});
+        return { ...contact, ...columns };
+      });
     },
     async directory(tx) {
       const everyone = await inside(tx).select().from(users);
@@ -49,6 +58,28 @@ export function postgresPeople(): People {
       await inside(tx).update(users).set({ slackUserId }).where(eq(users.id, userId));
     },
   };
+}
+
+/** Each one's fields as of the instant; cleared ones are left out. */
+async function fieldsAt(
+  tx: Tx,
+  entity: "account" | "contact",
+  accountId: string,
+  asOf: Instant,
+): Promise<ReadonlyMap<string, Record<string, unknown>>> {
+  const rows = await rowsOf<{ id: string; field: string; value: unknown }>(
+    tx,
+    sql`select distinct on (entity_id, field) entity_id as id, field, value from field_changes
+        where entity = ${entity} and account_id = ${accountId} and at <= ${instantParam(asOf)}
+        order by entity_id, field, at desc, seq desc`,
+  );
+  const fields = new Map<string, Record<string, unknown>>();
+  for (const { id, field, value } of rows) {
+    const own = fields.get(id) ?? {};
+    if (value !== null) own[field] = value;
+    fields.set(id, own);
+  }
+  return fields;
 }
 
 function textOf(value: unknown): string | null {

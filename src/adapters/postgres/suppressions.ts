@@ -1,4 +1,4 @@
-import { and, eq } from "drizzle-orm";
+import { and, eq, lte } from "drizzle-orm";
 import type { Suppressions } from "../../ports/suppressions.js";
 import { inside } from "./database.js";
 import { suppressions, unsubscribeLinks } from "./schema.js";
@@ -6,11 +6,13 @@ import { suppressions, unsubscribeLinks } from "./schema.js";
 /** Suppressions and unsubscribe links on Postgres. */
 export function postgresSuppressions(): Suppressions {
   return {
-    async of(tx, email) {
+    async of(tx, email, asOf) {
       return inside(tx)
         .select({ category: suppressions.category, reason: suppressions.reason })
         .from(suppressions)
-        .where(eq(suppressions.email, email.toLowerCase()));
+        .where(
+          and(eq(suppressions.email, email.toLowerCase()), asOf === undefined ? undefined : lte(suppressions.at, asOf)),
+        );
     },
     async add(tx, email, { category, reason, at, deliveryKey }) {
       await inside(tx)
