@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { StoreUnavailable } from "../../ports/transactions.js";
 import { EnvironmentFault } from "../environment.js";
 import { AnswerNo, EXIT, outputOf, UsageFault } from "./answer.js";
+import { registerDemo } from "./commands/demo.js";
 import { registerDev } from "./commands/dev.js";
 import { registerDoctor } from "./commands/doctor.js";
 import { registerEnrol } from "./commands/enrol.js";
@@ -19,6 +20,7 @@ import { registerToken } from "./commands/token.js";
 import { registerWhen } from "./commands/when.js";
 
 const REGISTRARS = [
+  registerDemo,
   registerDev,
   registerImport,
   registerPublish,
