@@ -143,6 +143,8 @@ class Tables {
       const factor = usageFactor(story, day);
       const active = people.filter((person) => day >= (person.uses?.from ?? -1e9) && day < (person.uses?.until ?? 1e9));
       const users = active.filter((person) => person.uses !== null);
+      // Before anybody works with it there is nothing to measure, not a zero.
+      if (story.signed !== undefined && factor === 0) continue;
       for (const person of users) {
         const share = story.weekly / Math.max(1, people.filter((one) => one.uses !== null).length);
         const noise = 0.92 + 0.16 * this.random();
@@ -162,7 +164,7 @@ class Tables {
   /** What the help desk had before the year; the year's own tickets come as events. */
   private ticketsOf(story: AccountStory): void {
     if (story.stage === undefined || story.isTest) return;
-    const every = story.touch === "high" ? 7 : 23;
+    const every = story.touch === "high" ? 14 : 37;
     for (let day = -68 + Math.floor(every * this.random()); day < -1; day += every) {
       const number = `t-${story.id.slice(2)}-${day + 100}`;
       const closed = day + 1 + Math.round(3 * this.random());
@@ -321,9 +323,6 @@ class Tables {
 
   files(): ReadonlyMap<string, string> {
     const byTime = (a: { at: string }, b: { at: string }) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0);
-    const usage = [...this.usage].sort((a, b) =>
-      String(a.at) < String(b.at) ? -1 : String(a.at) > String(b.at) ? 1 : 0,
-    );
     const accounts = csv(this.accounts, ",", "\n");
     const contacts = csv(this.contacts, ";", "\r\n");
     const contracts = csv(this.contracts, ",", "\n");
@@ -341,9 +340,9 @@ class Tables {
       [
         "usage.jsonl",
         jsonl([
-          ...usage.slice(0, 40),
+          ...this.usage.slice(0, 40),
           { ...sample("u-bad-1", "a-201", undefined, "key_actions", 0, -69.5), value: "a lot" },
-          ...usage.slice(40),
+          ...this.usage.slice(40),
         ]),
       ],
       [

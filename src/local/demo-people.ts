@@ -48,6 +48,8 @@ export class DemoPeople {
   /** Task and colleague: acted or about to. */
   readonly #acted = new Set<string>();
   readonly #waiting = new Set<Promise<void>>();
+  /** By Slack user: the end of what they are doing. Nobody has two forms open. */
+  readonly #hands = new Map<string, Promise<void>>();
   desk: Desk | undefined;
 
   constructor(readonly options: DemoPeopleOptions) {}
@@ -167,7 +169,18 @@ export class DemoPeople {
     }
   }
 
-  async #press(where: Where, actionId: string, how: { at: Instant; value?: string; viewSubmit?: Record<string, string> }): Promise<void> {
+  /** One press after the other for each person. */
+  #press(where: Where, actionId: string, how: Press): Promise<void> {
+    const before = this.#hands.get(where.user) ?? Promise.resolve();
+    const mine = before.then(() => this.#pressNow(where, actionId, how));
+    this.#hands.set(
+      where.user,
+      mine.catch(() => {}),
+    );
+    return mine;
+  }
+
+  async #pressNow(where: Where, actionId: string, how: Press): Promise<void> {
     const { desk } = this;
     if (desk === undefined) return;
     for (let attempt = 1; ; attempt++) {
@@ -178,8 +191,8 @@ export class DemoPeople {
         this.tally.pressed += 1;
         return;
       }
-      // The server may just be starting again; a person presses once more.
-      if (attempt < 5 && !isAnswered && !this.options.signal.aborted) {
+      // The server may just be starting again, or the message has just been drawn anew; a person presses once more.
+      if (attempt < 5 && (!isAnswered || wrong?.includes("had changed") === true) && !this.options.signal.aborted) {
         await sleep(300 * attempt);
         continue;
       }
@@ -200,6 +213,12 @@ export class DemoPeople {
   #problem(what: string, error: unknown): void {
     if (!this.options.signal.aborted) this.options.onProblem(`${what}: ${error instanceof Error ? error.message : String(error)}`);
   }
+}
+
+interface Press {
+  readonly at: Instant;
+  readonly value?: string;
+  readonly viewSubmit?: Record<string, string>;
 }
 
 interface Where {

@@ -32,19 +32,21 @@ export interface DemoSummary {
   problems: string[];
 }
 
-/** Who a mail of the ledger was for: what joins the mailbox to the timelines. */
-export interface LedgerMail {
+/** What a message of the ledger was for: what joins mailbox and desk to the timelines. */
+export interface LedgerMessage {
   readonly id: string;
+  readonly channel: "email" | "slack";
   readonly run: string;
   readonly step: string;
-  readonly contact: string;
+  /** Of mails. */
+  readonly contact: string | null;
 }
 
 export interface ReportInput {
   readonly runs: readonly ApiRun[];
   readonly timelines: ReadonlyMap<string, readonly ApiEntry[]>;
   readonly tasks: readonly ApiTask[];
-  readonly mails: readonly LedgerMail[];
+  readonly messages: readonly LedgerMessage[];
   readonly mailbox: Mailbox;
   readonly desk: Desk;
   /** Status before and after, of each change of an account's health. */
@@ -98,7 +100,7 @@ function countTasks(tasks: readonly ApiTask[], { tasks: counts }: DemoSummary): 
 }
 
 /** Run, step and person: so often by the timelines, so often in the mailbox. */
-function countMails({ timelines, mails, mailbox }: ReportInput, summary: DemoSummary): void {
+function countMails({ timelines, messages, mailbox }: ReportInput, summary: DemoSummary): void {
   const expected: Counts = {};
   for (const [run, entries] of timelines) {
     for (const { kind, step, detail } of entries) {
@@ -112,7 +114,7 @@ function countMails({ timelines, mails, mailbox }: ReportInput, summary: DemoSum
     const id = message.deliveryId ?? message.messageId;
     arrivals.set(id, Math.max(arrivals.get(id) ?? 0, mailbox.count(message.messageId)));
   }
-  const places = new Map(mails.map((mail) => [mail.id, `${mail.run} ${mail.step} ${mail.contact}`]));
+  const places = new Map(messages.filter((one) => one.channel === "email").map((mail) => [mail.id, `${mail.run} ${mail.step} ${mail.contact}`]));
   const got: Counts = {};
   for (const [id, count] of arrivals) {
     summary.emails.sent += 1;
@@ -131,19 +133,23 @@ function countMails({ timelines, mails, mailbox }: ReportInput, summary: DemoSum
 }
 
 /** Nudges by the timelines against the desk, tasks by their own message; nothing may be there twice. */
-function countPosts({ timelines, tasks, desk }: ReportInput, summary: DemoSummary): void {
+function countPosts({ timelines, messages, tasks, desk }: ReportInput, summary: DemoSummary): void {
   const { slack } = summary;
   summary.duplicated += desk.stats().duplicated;
   if (desk.stats().duplicated > 0) summary.problems.push(`${desk.stats().duplicated} Slack messages were posted twice`);
-  for (const [run, entries] of timelines) {
-    for (const { kind, step, key, detail } of entries) {
-      if (kind !== "slack.posted") continue;
-      slack.nudges += 1;
-      const effect = `${run}|${key ?? step}`;
-      const to = String(detail["to"]);
-      const ids = [`${effect}|first|slack`, `${effect}|user:${to}|slack`, `${effect}|${to}|slack`].map(deliveryId);
-      if (ids.every((id) => desk.count(id) === 0)) tell(summary, "lost", 1, `${run} ${step}: a nudge by the timeline, not on the desk`);
-    }
+  const expected: Counts = {};
+  for (const [run, entries] of timelines)
+    for (const { kind, step } of entries) if (kind === "slack.posted") add(expected, `${run} ${step}`);
+  const got: Counts = {};
+  for (const { id, channel, run, step } of messages)
+    if (channel === "slack" && desk.count(id) > 0) add(got, `${run} ${step}`);
+  for (const place of new Set([...Object.keys(expected), ...Object.keys(got)])) {
+    const [wanted, there] = [expected[place] ?? 0, got[place] ?? 0];
+    slack.nudges += there;
+    if (there < wanted)
+      tell(summary, "lost", wanted - there, `${place}: ${wanted} nudges by the timeline, ${there} on the desk`);
+    if (there > wanted)
+      tell(summary, "duplicated", there - wanted, `${place}: ${there} nudges on the desk, ${wanted} by the timeline`);
   }
   for (const task of tasks) {
     if (desk.count(deliveryId(taskMessageKey(task.id))) > 0) slack.tasks += 1;

@@ -40,6 +40,8 @@ const OUTBOX_EVERY_MS = 500;
 const DIGESTS_EVERY_MS = 60_000;
 
 const BATCH = 200;
+/** Dispatchers of one worker: most of a dispatcher's time is waiting for Postgres and Temporal. */
+const DISPATCHERS = 4;
 
 /** The daily sweep is poked so often; above scale 1 so often that no day is waited for long, but never below 2 s. */
 const SWEEP_POKE_MS = 5 * 60_000;
@@ -146,7 +148,11 @@ function loopsOf(wired: Wired): PollLoop[] {
     },
   };
   return [
-    { name: "dispatcher", everyMs: DISPATCH_EVERY_MS, work: () => dispatchBatch(wired.dispatch, BATCH) },
+    ...Array.from({ length: DISPATCHERS }, (_, index) => ({
+      name: `dispatcher ${index + 1}`,
+      everyMs: DISPATCH_EVERY_MS,
+      work: () => dispatchBatch(wired.dispatch, BATCH),
+    })),
     {
       name: "due items",
       everyMs: DUE_EVERY_MS,
