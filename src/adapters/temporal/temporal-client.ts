@@ -11,11 +11,15 @@ export interface TemporalClientOptions {
   readonly tls?: boolean | undefined;
 }
 
+const RECONNECT_MAX_MS = 3_000;
+
 /** A client that connects with its first call, so that a process can start before Temporal does, or outlive a restart of it. */
 export function lazyTemporalClient({ address, namespace, apiKey, tls }: TemporalClientOptions): Client {
   const connection = Connection.lazy({
     address,
     connectTimeout: "5 seconds",
+    // gRPC's own goes to two minutes: long after a server is back, calls would still fail.
+    channelArgs: { "grpc.initial_reconnect_backoff_ms": 200, "grpc.max_reconnect_backoff_ms": RECONNECT_MAX_MS },
     ...(apiKey === undefined ? {} : { apiKey }),
     ...(tls === true || (tls === undefined && apiKey !== undefined) ? { tls: true } : {}),
   });
