@@ -49,11 +49,18 @@ export function createLiquid(escape: (text: string) => string): Liquid {
 
   return {
     render(source, variables, style, firstLine) {
+      const filled = (paths: readonly string[]): string =>
+        String(engine.renderSync(parse(source), nested(variables, paths), { globals: { [STYLE]: style } }));
       try {
-        const text: unknown = engine.renderSync(parse(source), nested(variables), { globals: { [STYLE]: style } });
-        return String(text);
+        return filled([]);
       } catch (error) {
-        throw fault(error, firstLine);
+        if ((error as LiquidError).name !== "UndefinedVariableError") throw fault(error, firstLine);
+        try {
+          // Where nothing of `links` is known the library misses `links`; whoever is told wants `links.booking`.
+          return filled(engine.globalFullVariablesSync(parse(source)));
+        } catch (precise) {
+          throw fault(precise, firstLine);
+        }
       }
     },
     references(source, firstLine) {
@@ -141,17 +148,22 @@ function textOf(value: unknown): string {
   return Array.isArray(value) ? value.map(textOf).join(", ") : String(value);
 }
 
-function nested(variables: Variables): object {
+/** `{ "a.b": 1 }` as `{ a: { b: 1 } }`; what `mentioned` stands in is there too, empty. */
+function nested(variables: Variables, mentioned: readonly string[]): object {
   const root: Record<string, unknown> = Object.create(null);
-  for (const [path, value] of Object.entries(variables)) {
-    const parts = path.split(".");
-    const last = parts.pop() ?? "";
+  const within = (path: string): Record<string, unknown> => {
     let at = root;
-    for (const part of parts) {
+    for (const part of path.split(".").slice(0, -1)) {
       const next = at[part];
       if (typeof next === "object" && next !== null && !Array.isArray(next)) at = next as Record<string, unknown>;
       else at = at[part] = Object.create(null) as Record<string, unknown>;
     }
+    return at;
+  };
+  for (const path of mentioned) within(path);
+  for (const [path, value] of Object.entries(variables)) {
+    const at = within(path);
+    const last = path.split(".").at(-1) ?? "";
     // A path and one below it: the longer one stays, there is no value that could be both.
     if (typeof at[last] !== "object") at[last] = value;
   }
