@@ -429,7 +429,10 @@ function makeStories(): AccountStory[] {
       persona: "voided",
       signed: 45.4,
       events: [{ day: 57.5, name: "contract.voided", payload: { reason: "budget withdrawn" } }],
-      updates: [{ day: 57.7, kind: "contracts", status: "void" }],
+      updates: [
+        { day: 57.7, kind: "contracts", status: "void" },
+        { day: 57.7, kind: "accounts", stage: "churned" },
+      ],
     }),
     newcomer(GB, {
       id: "a-109",

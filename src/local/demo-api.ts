@@ -61,7 +61,10 @@ export function createDemoApi(baseUrl: string, token: string, signal: AbortSigna
       try {
         const response = await fetch(`${baseUrl}${path}`, {
           method,
-          headers: { authorization: `Bearer ${token}`, ...(body === undefined ? {} : { "content-type": "application/json" }) },
+          headers: {
+            authorization: `Bearer ${token}`,
+            ...(body === undefined ? {} : { "content-type": "application/json" }),
+          },
           ...(body === undefined ? {} : { body: JSON.stringify(body) }),
           signal: AbortSignal.any([signal, AbortSignal.timeout(30_000)]),
         });
@@ -82,7 +85,10 @@ export function createDemoApi(baseUrl: string, token: string, signal: AbortSigna
     const items: T[] = [];
     let next: string | null = null;
     do {
-      const page: Record<string, unknown> = await call("GET", `${path}?limit=200${next === null ? "" : `&after=${encodeURIComponent(next)}`}`);
+      const page: Record<string, unknown> = await call(
+        "GET",
+        `${path}?limit=200${next === null ? "" : `&after=${encodeURIComponent(next)}`}`,
+      );
       items.push(...(page[name] as T[]));
       next = page["next"] as string | null;
     } while (next !== null);

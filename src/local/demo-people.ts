@@ -93,7 +93,12 @@ export class DemoPeople {
     const payload =
       reaction.kind === "reply"
         ? about
-        : { ...about, ...Object.fromEntries(Object.entries(reaction.payload).map(([name, value]) => [name, valueOf(value, sentAt)])) };
+        : {
+            ...about,
+            ...Object.fromEntries(
+              Object.entries(reaction.payload).map(([name, value]) => [name, valueOf(value, sentAt)]),
+            ),
+          };
     await api.call("POST", "/v1/events", {
       id,
       name: named,
@@ -111,7 +116,11 @@ export class DemoPeople {
     if (url === undefined) return;
     const page = await fetch(url);
     if (!page.ok) throw new Error(`GET of the unsubscribe page: ${page.status}`);
-    const answer = await fetch(url, { method: "POST", headers: { "content-type": "application/x-www-form-urlencoded" }, body: "List-Unsubscribe=One-Click" });
+    const answer = await fetch(url, {
+      method: "POST",
+      headers: { "content-type": "application/x-www-form-urlencoded" },
+      body: "List-Unsubscribe=One-Click",
+    });
     if (!answer.ok) throw new Error(`POST to the unsubscribe page: ${answer.status}`);
     this.tally.unsubscribed += 1;
   }
@@ -157,11 +166,21 @@ export class DemoPeople {
       case "complete": {
         if (task.ask === null) return this.#press(where, "task:complete", { at });
         const note = behaviour.note ?? "Done.";
-        const outcome = behaviour.outcome !== undefined && task.outcomes.includes(behaviour.outcome) ? behaviour.outcome : (task.outcomes[0] ?? "");
-        return this.#press(where, "task:complete", { at, viewSubmit: task.ask === "outcome" ? { outcome, note } : { note } });
+        const outcome =
+          behaviour.outcome !== undefined && task.outcomes.includes(behaviour.outcome)
+            ? behaviour.outcome
+            : (task.outcomes[0] ?? "");
+        return this.#press(where, "task:complete", {
+          at,
+          viewSubmit: task.ask === "outcome" ? { outcome, note } : { note },
+        });
       }
       case "skip":
-        return this.#press(where, "task:more", { at, value: "skip", viewSubmit: { reason: behaviour.reason ?? "Not needed." } });
+        return this.#press(where, "task:more", {
+          at,
+          value: "skip",
+          viewSubmit: { reason: behaviour.reason ?? "Not needed." },
+        });
       case "reassign":
         return this.#press(where, "task:reassign", { at, viewSubmit: { person: behaviour.to ?? "" } });
       case "nothing":
@@ -197,7 +216,9 @@ export class DemoPeople {
         continue;
       }
       this.tally.refused += 1;
-      this.options.onProblem(`${actionId}: ${wrong ?? `answered ${result.status}/${result.submission?.status ?? "no modal"}`}`);
+      this.options.onProblem(
+        `${actionId}: ${wrong ?? `answered ${result.status}/${result.submission?.status ?? "no modal"}`}`,
+      );
       return;
     }
   }
@@ -211,7 +232,8 @@ export class DemoPeople {
   }
 
   #problem(what: string, error: unknown): void {
-    if (!this.options.signal.aborted) this.options.onProblem(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+    if (!this.options.signal.aborted)
+      this.options.onProblem(`${what}: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 

@@ -24,7 +24,17 @@ export interface DemoSummary {
     refused: number;
     unsubscribed: number;
   };
-  tasks: { opened: number; done: number; skipped: number; cancelled: number; open: number; overdue: number; escalated: number; covered: number; snoozed: number };
+  tasks: {
+    opened: number;
+    done: number;
+    skipped: number;
+    cancelled: number;
+    open: number;
+    overdue: number;
+    escalated: number;
+    covered: number;
+    snoozed: number;
+  };
   slack: { posts: number; nudges: number; tasks: number; others: number; interactions: number; failed: number };
   /** `from → to` → how often; and how the accounts stand in the end. */
   health: { changes: Counts; now: Counts };
@@ -55,23 +65,55 @@ export interface ReportInput {
 }
 
 /** Counts the whole, and holds what arrived against what the timelines say was sent. */
-export function reportOf(input: ReportInput): DemoSummary {
-  const { runs, timelines, tasks, mailbox, desk } = input;
+export function reportOf(given: ReportInput): DemoSummary {
+  const repeats: string[] = [];
+  const timelines = new Map([...given.timelines].map(([run, entries]) => [run, onceEach(run, entries, repeats)]));
+  const input = { ...given, timelines };
+  const { runs, tasks, mailbox, desk } = input;
   const summary: DemoSummary = {
     ok: false,
     duplicated: 0,
     lost: 0,
     runs: {},
-    emails: { sent: 0, byTemplate: mailbox.stats().byTemplate, deferred: {}, skipped: {}, refused: mailbox.stats().refused, unsubscribed: 0 },
-    tasks: { opened: tasks.length, done: 0, skipped: 0, cancelled: 0, open: 0, overdue: 0, escalated: 0, covered: 0, snoozed: 0 },
-    slack: { posts: desk.stats().posts, nudges: 0, tasks: 0, others: 0, interactions: desk.stats().interactions, failed: desk.stats().interactionsFailed },
+    emails: {
+      sent: 0,
+      byTemplate: mailbox.stats().byTemplate,
+      deferred: {},
+      skipped: {},
+      refused: mailbox.stats().refused,
+      unsubscribed: 0,
+    },
+    tasks: {
+      opened: tasks.length,
+      done: 0,
+      skipped: 0,
+      cancelled: 0,
+      open: 0,
+      overdue: 0,
+      escalated: 0,
+      covered: 0,
+      snoozed: 0,
+    },
+    slack: {
+      posts: desk.stats().posts,
+      nudges: 0,
+      tasks: 0,
+      others: 0,
+      interactions: desk.stats().interactions,
+      failed: desk.stats().interactionsFailed,
+    },
     health: { changes: {}, now: { ...input.healthNow } },
-    problems: [],
+    problems: repeats,
   };
   for (const run of runs) {
     const row = (summary.runs[run.playbook] ??= {});
-    add(row, run.outcome ?? (run.status === "parked" ? "needs attention" : run.status === "held" ? "(held)" : "(still running)"));
-    if (run.status === "parked") summary.problems.push(`${run.id} needs attention at ${run.parked?.step}: ${run.parked?.reason}`);
+    add(
+      row,
+      run.outcome ??
+        (run.status === "parked" ? "needs attention" : run.status === "held" ? "(held)" : "(still running)"),
+    );
+    if (run.status === "parked")
+      summary.problems.push(`${run.id} needs attention at ${run.parked?.step}: ${run.parked?.reason}`);
   }
   for (const { from, to } of input.healthChanges) add(summary.health.changes, `${from} → ${to}`);
   countTasks(tasks, summary);
@@ -84,6 +126,19 @@ export function reportOf(input: ReportInput): DemoSummary {
     }
   }
   return summary;
+}
+
+/** Nobody gets the same mail of the same step at the same instant twice: a line that is there again tells of nothing new. */
+function onceEach(run: string, entries: readonly ApiEntry[], repeats: string[]): ApiEntry[] {
+  const seen = new Set<string>();
+  return entries.filter(({ at, kind, step, key, detail }) => {
+    const line = JSON.stringify([at, kind, step, key, detail]);
+    if (kind === "email.sent" && seen.has(line))
+      repeats.push(`the timeline of ${run} says "${step}" was sent at ${at} twice`);
+    const isNew = !seen.has(line);
+    seen.add(line);
+    return isNew;
+  });
 }
 
 function countTasks(tasks: readonly ApiTask[], { tasks: counts }: DemoSummary): void {
@@ -114,7 +169,11 @@ function countMails({ timelines, messages, mailbox }: ReportInput, summary: Demo
     const id = message.deliveryId ?? message.messageId;
     arrivals.set(id, Math.max(arrivals.get(id) ?? 0, mailbox.count(message.messageId)));
   }
-  const places = new Map(messages.filter((one) => one.channel === "email").map((mail) => [mail.id, `${mail.run} ${mail.step} ${mail.contact}`]));
+  const places = new Map(
+    messages
+      .filter((one) => one.channel === "email")
+      .map((mail) => [mail.id, `${mail.run} ${mail.step} ${mail.contact}`]),
+  );
   const got: Counts = {};
   for (const [id, count] of arrivals) {
     summary.emails.sent += 1;
@@ -126,7 +185,8 @@ function countMails({ timelines, messages, mailbox }: ReportInput, summary: Demo
   for (const place of new Set([...Object.keys(expected), ...Object.keys(got)])) {
     if (place.startsWith("? ")) continue;
     const [wanted, there] = [expected[place] ?? 0, got[place] ?? 0];
-    if (there < wanted) tell(summary, "lost", wanted - there, `${place}: ${wanted} by the timeline, ${there} in the mailbox`);
+    if (there < wanted)
+      tell(summary, "lost", wanted - there, `${place}: ${wanted} by the timeline, ${there} in the mailbox`);
     if (there > wanted && expected[`? ${place}`] === undefined)
       tell(summary, "duplicated", there - wanted, `${place}: ${there} in the mailbox, ${wanted} by the timeline`);
   }
@@ -154,7 +214,8 @@ function countPosts({ timelines, messages, tasks, desk }: ReportInput, summary: 
   for (const task of tasks) {
     if (desk.count(deliveryId(taskMessageKey(task.id))) > 0) slack.tasks += 1;
     // What was closed before anybody could see it needs no message any more.
-    else if (task.status === "open" || task.status === "done") tell(summary, "lost", 1, `task ${task.id} (${task.step}) was never on the desk`);
+    else if (task.status === "open" || task.status === "done")
+      tell(summary, "lost", 1, `task ${task.id} (${task.step}) was never on the desk`);
   }
   slack.others = slack.posts - slack.nudges - slack.tasks;
 }
@@ -176,7 +237,9 @@ export function summaryText(summary: DemoSummary): string {
       .map(([name, count]) => `${name} ${count}`)
       .join(", ") || "none";
   const { emails, tasks, slack, health } = summary;
-  const templates = Object.entries(emails.byTemplate).map(([template, locales]) => `    ${template.padEnd(40)} ${counts(locales)}`);
+  const templates = Object.entries(emails.byTemplate).map(
+    ([template, locales]) => `    ${template.padEnd(40)} ${counts(locales)}`,
+  );
   return [
     "Runs",
     ...Object.entries(summary.runs).map(([playbook, outcomes]) => `  ${playbook.padEnd(24)} ${counts(outcomes)}`),

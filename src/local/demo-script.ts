@@ -27,7 +27,12 @@ export interface TaskBehaviour {
 
 /** What follows upon a mail. */
 export type MailReaction =
-  | { readonly kind: "event"; readonly afterMs: number; readonly name: string; readonly payload: Readonly<Record<string, string>> }
+  | {
+      readonly kind: "event";
+      readonly afterMs: number;
+      readonly name: string;
+      readonly payload: Readonly<Record<string, string>>;
+    }
   | { readonly kind: "reply"; readonly afterMs: number }
   | { readonly kind: "unsubscribe" };
 
@@ -44,14 +49,19 @@ export function readPeopleScript(file: string, source: string): PeopleScript {
   const [first] = diagnostics;
   if (yaml === undefined || first !== undefined) throw new Error(`${file}: ${first?.message ?? "can't be read"}`);
   const top = mapOf(yaml.value, file);
-  const tasks = listOf(top["tasks"]).map((rule, index) => taskRule(mapOf(rule, `${file}: tasks[${index}]`), `${file}: tasks[${index}]`));
-  const mails = listOf(top["mails"]).map((rule, index) => mailRule(mapOf(rule, `${file}: mails[${index}]`), `${file}: mails[${index}]`));
+  const tasks = listOf(top["tasks"]).map((rule, index) =>
+    taskRule(mapOf(rule, `${file}: tasks[${index}]`), `${file}: tasks[${index}]`),
+  );
+  const mails = listOf(top["mails"]).map((rule, index) =>
+    mailRule(mapOf(rule, `${file}: mails[${index}]`), `${file}: mails[${index}]`),
+  );
   return {
     bounces: namesOf(top["bounces"]),
     task: (seen) => tasks.find((rule) => rule.fits(seen))?.behaviour ?? NOTHING,
     // A template's name may come with its playbook's before it.
     mail: (template, persona) =>
-      mails.find((rule) => fits(rule.templates, template.split("/").at(-1) ?? template) && fits(rule.personas, persona))?.do ?? [],
+      mails.find((rule) => fits(rule.templates, template.split("/").at(-1) ?? template) && fits(rule.personas, persona))
+        ?.do ?? [],
   };
 }
 
@@ -69,7 +79,8 @@ function taskRule(rule: Map_, place: string): { fits(seen: TaskSeen): boolean; b
   const people = namesOf(rule["by"]);
   const [from, to] = roundsOf(rule["round"], place);
   const act = rule["do"] ?? "complete";
-  if (act !== "complete" && act !== "skip" && act !== "reassign" && act !== "nothing") throw new Error(`${place}: "do" is ${String(act)}`);
+  if (act !== "complete" && act !== "skip" && act !== "reassign" && act !== "nothing")
+    throw new Error(`${place}: "do" is ${String(act)}`);
   const text = (name: string) => (typeof rule[name] === "string" ? { [name]: rule[name] } : {});
   return {
     fits: (seen) =>
@@ -93,7 +104,10 @@ function taskRule(rule: Map_, place: string): { fits(seen: TaskSeen): boolean; b
   };
 }
 
-function mailRule(rule: Map_, place: string): { templates: readonly string[]; personas: readonly string[]; do: MailReaction[] } {
+function mailRule(
+  rule: Map_,
+  place: string,
+): { templates: readonly string[]; personas: readonly string[]; do: MailReaction[] } {
   const reactions = listOf(rule["do"]).map((item): MailReaction => {
     const one = mapOf(item, place);
     if (one["unsubscribe"] === true) return { kind: "unsubscribe" };
@@ -101,7 +115,12 @@ function mailRule(rule: Map_, place: string): { templates: readonly string[]; pe
     if (one["reply"] === true) return { kind: "reply", afterMs };
     if (typeof one["event"] !== "string") throw new Error(`${place}: needs event, reply or unsubscribe`);
     const payload = one["payload"] === undefined ? {} : mapOf(one["payload"], place);
-    return { kind: "event", afterMs, name: one["event"], payload: Object.fromEntries(Object.entries(payload).map(([name, value]) => [name, String(value)])) };
+    return {
+      kind: "event",
+      afterMs,
+      name: one["event"],
+      payload: Object.fromEntries(Object.entries(payload).map(([name, value]) => [name, String(value)])),
+    };
   });
   return { templates: namesOf(rule["template"]), personas: namesOf(rule["persona"]), do: reactions };
 }
@@ -121,7 +140,8 @@ const UNIT_MS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 
 export function durationMs(value: YamlValue | undefined, place: string): number {
   const duration = typeof value === "string" ? parseDuration(value) : undefined;
   const unit = duration === undefined ? undefined : UNIT_MS[duration.unit];
-  if (duration === undefined || unit === undefined) throw new Error(`${place}: "${String(value)}" is no exact duration such as 5h or 2d`);
+  if (duration === undefined || unit === undefined)
+    throw new Error(`${place}: "${String(value)}" is no exact duration such as 5h or 2d`);
   return duration.amount * unit;
 }
 

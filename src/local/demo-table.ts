@@ -68,7 +68,9 @@ function counted(names: readonly string[]): [string, number][] {
 
 function joined(counts: readonly (readonly [string, number])[], most: number): string {
   const rest = counts.slice(most).reduce((sum, [, count]) => sum + count, 0);
-  return [...counts.slice(0, most).map(([name, count]) => `${name} ${count}`), ...(rest > 0 ? [`… ${rest}`] : [])].join(", ");
+  return [...counts.slice(0, most).map(([name, count]) => `${name} ${count}`), ...(rest > 0 ? [`… ${rest}`] : [])].join(
+    ", ",
+  );
 }
 
 function day(at: Instant): string {

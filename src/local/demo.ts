@@ -75,11 +75,18 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   });
 }
 
-async function demoOn(stack: Stack, options: DemoOptions, say: (line: string) => void, signal: AbortSignal): Promise<number> {
+async function demoOn(
+  stack: Stack,
+  options: DemoOptions,
+  say: (line: string) => void,
+  signal: AbortSignal,
+): Promise<number> {
   const portfolio = options.portfolio ?? join("examples", "portfolio");
   await prepare(stack, portfolio, options.playbooks ?? "playbooks", say, signal);
   const token = await apiToken(stack.databaseUrl);
-  const yearMs = Math.max(options.minutes ?? 3, options.minutes === undefined ? await leastMinutes(stack.databaseUrl, say) : 0) * 60_000;
+  const yearMs =
+    Math.max(options.minutes ?? 3, options.minutes === undefined ? await leastMinutes(stack.databaseUrl, say) : 0) *
+    60_000;
   const setting = {
     scale: Math.max(1.001, (YEAR_DAYS * DAY_MS) / yearMs),
     realOrigin: Date.now() + LEAD_MS,
@@ -106,9 +113,12 @@ async function demoOn(stack: Stack, options: DemoOptions, say: (line: string) =>
   const api: DemoApi = createDemoApi(system.serverUrl, token, signal);
   try {
     people.desk = system.desk;
-    for (const address of bouncing(people)) system.mailbox.misbehave({ kind: "reply", at: "recipient", to: address, reply: "550 5.1.1 No such user here" });
+    for (const address of bouncing(people))
+      system.mailbox.misbehave({ kind: "reply", at: "recipient", to: address, reply: "550 5.1.1 No such user here" });
     await system.ready(signal);
-    say(`The year begins: ${formatInstant(YEAR_BEGINS).slice(0, 10)}, ${Math.round(setting.scale).toLocaleString("en")} times as fast as real time.`);
+    say(
+      `The year begins: ${formatInstant(YEAR_BEGINS).slice(0, 10)}, ${Math.round(setting.scale).toLocaleString("en")} times as fast as real time.`,
+    );
     say(linksText(stack, system));
     options.onUp?.(system);
     const table = new DemoTable(options.json ? process.stderr : process.stdout);
@@ -121,13 +131,18 @@ async function demoOn(stack: Stack, options: DemoOptions, say: (line: string) =>
     // From here on nothing moves: what is under way ends, then it is counted.
     await system.worker.stop();
     const summary = await summarise(api, stack.databaseUrl, system);
-    if (leftBehind > 0) summary.problems.push(`${leftBehind} events of the year were not dispatched ${SETTLE_MS / 1_000} s after its end`);
+    if (leftBehind > 0)
+      summary.problems.push(
+        `${leftBehind} events of the year were not dispatched ${SETTLE_MS / 1_000} s after its end`,
+      );
     summary.problems.push(...problems.map((problem) => `people: ${problem}`));
     summary.emails.unsubscribed = people.tally.unsubscribed;
     const isAnyParked = Object.values(summary.runs).some((row) => (row["needs attention"] ?? 0) > 0);
     summary.ok = summary.duplicated === 0 && summary.lost === 0 && leftBehind === 0 && !isAnyParked;
     say(summaryText(summary));
-    say(`Worker started again ${system.worker.restarts()} times. People pressed ${people.tally.pressed} buttons (${people.tally.refused} refused) and told ${people.tally.events} events.`);
+    say(
+      `Worker started again ${system.worker.restarts()} times. People pressed ${people.tally.pressed} buttons (${people.tally.refused} refused) and told ${people.tally.events} events.`,
+    );
     if (options.json) process.stdout.write(`${JSON.stringify(summary)}\n`);
     if (!options.once) await stayUp(stack, system, api, say, signal);
     return summary.ok ? 0 : 1;
@@ -141,7 +156,9 @@ async function demoOn(stack: Stack, options: DemoOptions, say: (line: string) =>
 async function freshDatabase(stack: Stack): Promise<Stack> {
   const admin = openDatabase(stack.databaseUrl, { poolMax: 2, applicationName: "waypost demo" });
   try {
-    const old = await admin.client<{ name: string }[]>`select datname as name from pg_database where datname like 'waypost\\_demo\\_%'`;
+    const old = await admin.client<
+      { name: string }[]
+    >`select datname as name from pg_database where datname like 'waypost\\_demo\\_%'`;
     for (const { name } of old) await admin.client.unsafe(`drop database if exists "${name}" with (force)`);
     const name = `waypost_demo_${Date.now()}`;
     await admin.client.unsafe(`create database "${name}"`);
@@ -156,7 +173,13 @@ async function freshDatabase(stack: Stack): Promise<Stack> {
 }
 
 /** Schema, playbooks, customers, by the commands that a user would type, while the domain's clock stands at the year's beginning. */
-async function prepare(stack: Stack, portfolio: string, playbooks: string, say: (line: string) => void, signal: AbortSignal): Promise<void> {
+async function prepare(
+  stack: Stack,
+  portfolio: string,
+  playbooks: string,
+  say: (line: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
   const startedAt = performance.now();
   await migrate(stack.databaseUrl);
   const environment = {
@@ -186,14 +209,28 @@ async function analysed(databaseUrl: string): Promise<void> {
 }
 
 /** Runs a `waypost` command; what it prints. Throws with its errors for another exit code. */
-async function waypost(args: readonly string[], environment: Readonly<Record<string, string>>, signal: AbortSignal, codes: readonly number[]): Promise<string> {
-  const kept = Object.fromEntries(["PATH", "HOME", "TMPDIR", "NODE_OPTIONS"].map((name) => [name, process.env[name] ?? ""]));
-  const child = spawn(process.execPath, [WAYPOST, ...args], { env: { ...kept, ...environment }, stdio: ["ignore", "pipe", "pipe"], signal });
+async function waypost(
+  args: readonly string[],
+  environment: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+  codes: readonly number[],
+): Promise<string> {
+  const kept = Object.fromEntries(
+    ["PATH", "HOME", "TMPDIR", "NODE_OPTIONS"].map((name) => [name, process.env[name] ?? ""]),
+  );
+  const child = spawn(process.execPath, [WAYPOST, ...args], {
+    env: { ...kept, ...environment },
+    stdio: ["ignore", "pipe", "pipe"],
+    signal,
+  });
   let [out, err] = ["", ""];
   child.stdout.setEncoding("utf8").on("data", (text: string) => (out += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (err += text));
-  const code = await new Promise<number>((resolve, reject) => child.once("error", reject).once("close", (exit) => resolve(exit ?? 137)));
-  if (!codes.includes(code)) throw new Error(`waypost ${args.join(" ")} ended with ${code}: ${(err || out).slice(-3_000)}`);
+  const code = await new Promise<number>((resolve, reject) =>
+    child.once("error", reject).once("close", (exit) => resolve(exit ?? 137)),
+  );
+  if (!codes.includes(code))
+    throw new Error(`waypost ${args.join(" ")} ended with ${code}: ${(err || out).slice(-3_000)}`);
   return out;
 }
 
@@ -202,14 +239,20 @@ const SWEEP_SHARE = 0.25;
 
 /** How long the year must take so that this machine keeps up with its days, from how long one daily evaluation takes. */
 async function leastMinutes(databaseUrl: string, say: (line: string) => void): Promise<number> {
-  const wired = wire(readEnvironment({ DATABASE_URL: databaseUrl }, ["DATABASE_URL"]), "demo", createLogger("error", "demo"));
+  const wired = wire(
+    readEnvironment({ DATABASE_URL: databaseUrl }, ["DATABASE_URL"]),
+    "demo",
+    createLogger("error", "demo"),
+  );
   try {
     const startedAt = performance.now();
     const rounds = 3;
-    for (let round = 0; round < rounds; round++) await sweepHealth(wired.healthPorts, YEAR_BEGINS - (rounds - round) * 600_000);
+    for (let round = 0; round < rounds; round++)
+      await sweepHealth(wired.healthPorts, YEAR_BEGINS - (rounds - round) * 600_000);
     const sweepMs = (performance.now() - startedAt) / rounds;
     const minutes = Math.ceil((YEAR_DAYS * sweepMs) / SWEEP_SHARE / 6_000) / 10;
-    if (minutes > 3) say(`One daily evaluation takes ${Math.round(sweepMs)} ms here: the year takes ${minutes} minutes instead of 3.`);
+    if (minutes > 3)
+      say(`One daily evaluation takes ${Math.round(sweepMs)} ms here: the year takes ${minutes} minutes instead of 3.`);
     return minutes;
   } finally {
     await wired.close();
@@ -217,7 +260,11 @@ async function leastMinutes(databaseUrl: string, say: (line: string) => void): P
 }
 
 async function apiToken(databaseUrl: string): Promise<string> {
-  const wired = wire(readEnvironment({ DATABASE_URL: databaseUrl }, ["DATABASE_URL"]), "demo", createLogger("error", "demo"));
+  const wired = wire(
+    readEnvironment({ DATABASE_URL: databaseUrl }, ["DATABASE_URL"]),
+    "demo",
+    createLogger("error", "demo"),
+  );
   try {
     const scopes = ["events:write", "customers:write", "runs:read", "tasks:write"];
     return (await createToken(wired, { name: "demo", scopes }, "demo")).token;
@@ -232,7 +279,8 @@ async function castOf(portfolio: string) {
   const contacts = new Map<string, ScriptedContact>();
   const learn = (row: Readonly<Record<string, string>>) => {
     const { id = "", account = "", email = "" } = row;
-    if (email !== "") contacts.set(email.toLowerCase(), { id, account, persona: personas.get(id) ?? personas.get(account) ?? "" });
+    if (email !== "")
+      contacts.set(email.toLowerCase(), { id, account, persona: personas.get(id) ?? personas.get(account) ?? "" });
   };
   for (const row of table(portfolio, "contacts.csv")) learn(row);
   for await (const line of linesOf(join(portfolio, "updates.jsonl"))) {
@@ -244,7 +292,8 @@ async function castOf(portfolio: string) {
   const colleagues = new Map(users.map((user, index) => [user.id, rows[index]?.["id"] ?? ""]));
   const queues = new Map<string, string>();
   for (const [index, row] of rows.entries()) {
-    for (const pool of (row["pools"] ?? "").split("|")) if (pool !== "" && !queues.has(pool)) queues.set(pool, users[index]?.id ?? "");
+    for (const pool of (row["pools"] ?? "").split("|"))
+      if (pool !== "" && !queues.has(pool)) queues.set(pool, users[index]?.id ?? "");
     // What is in nobody's queue is a manager's to take.
     if (row["id"]?.startsWith("mgr-") && !queues.has("*")) queues.set("*", users[index]?.id ?? "");
   }
@@ -260,11 +309,16 @@ function deskUsers(portfolio: string) {
 }
 
 function bouncing({ options }: DemoPeople): string[] {
-  return [...options.contacts].filter(([, contact]) => options.script.bounces.includes(contact.persona)).map(([address]) => address);
+  return [...options.contacts]
+    .filter(([, contact]) => options.script.bounces.includes(contact.persona))
+    .map(([address]) => address);
 }
 
 function table(folder: string, name: string): Record<string, string>[] {
-  const [head = "", ...lines] = readFileSync(join(folder, name), "utf8").replace(/^\ufeff/, "").split(/\r?\n/).filter((line) => line !== "");
+  const [head = "", ...lines] = readFileSync(join(folder, name), "utf8")
+    .replace(/^\ufeff/, "")
+    .split(/\r?\n/)
+    .filter((line) => line !== "");
   const delimiter = head.includes(";") ? ";" : ",";
   const names = head.split(delimiter);
   return lines.map((line) => {
@@ -279,7 +333,13 @@ interface Dated {
 }
 
 /** Tells the year's events and changes in order, a bounded time ahead of the clock, each with its own instant. */
-async function feed(api: DemoApi, portfolio: string, clock: Clock, signal: AbortSignal, problems: string[]): Promise<void> {
+async function feed(
+  api: DemoApi,
+  portfolio: string,
+  clock: Clock,
+  signal: AbortSignal,
+  problems: string[],
+): Promise<void> {
   const events = dated(join(portfolio, "events.jsonl"));
   const updates = dated(join(portfolio, "updates.jsonl"));
   let [event, update] = [await events.next(), await updates.next()];
@@ -292,13 +352,20 @@ async function feed(api: DemoApi, portfolio: string, clock: Clock, signal: Abort
       event = await events.next();
     }
     if (batch.length > 0) {
-      const answer = await api.call<{ events: { id: string; status: string; reason?: string }[] }>("POST", "/v1/events", { events: batch });
-      for (const { id, status, reason } of answer.events) if (status === "refused") problems.push(`event ${id} was refused: ${reason}`);
+      const answer = await api.call<{ events: { id: string; status: string; reason?: string }[] }>(
+        "POST",
+        "/v1/events",
+        { events: batch },
+      );
+      for (const { id, status, reason } of answer.events)
+        if (status === "refused") problems.push(`event ${id} was refused: ${reason}`);
     }
     while (!update.done && update.value.at <= now + UPDATES_AHEAD_MS) {
       const { at, kind, id, account, ...fields } = update.value.line;
       const row = { id, ...(account === undefined ? {} : { accountId: account }), fields, at };
-      const answer = await api.call<{ refused: { reason: string }[] }>("POST", "/v1/customers", { [String(kind)]: [row] });
+      const answer = await api.call<{ refused: { reason: string }[] }>("POST", "/v1/customers", {
+        [String(kind)]: [row],
+      });
       for (const { reason } of answer.refused) problems.push(`${String(kind)} ${String(id)} was refused: ${reason}`);
       update = await updates.next();
     }
@@ -331,7 +398,14 @@ async function settled(databaseUrl: string, until: Instant, signal: AbortSignal)
   }
 }
 
-async function watch(table: DemoTable, api: DemoApi, system: LocalSystem, clock: Clock, signal: AbortSignal, isOver: () => boolean): Promise<void> {
+async function watch(
+  table: DemoTable,
+  api: DemoApi,
+  system: LocalSystem,
+  clock: Clock,
+  signal: AbortSignal,
+  isOver: () => boolean,
+): Promise<void> {
   while (!isOver() && !signal.aborted) {
     try {
       table.show({
@@ -361,7 +435,9 @@ async function summarise(api: DemoApi, databaseUrl: string, system: LocalSystem)
       select id, channel, run_id as run, coalesce(step, '') as step, contact_id as contact from deliveries where run_id is not null`;
     const changes = await database.client<{ from: string; to: string }[]>`
       select payload->>'from' as from, payload->>'to' as to from events where name = 'health.changed'`;
-    const now = await database.client<{ status: string; count: number }[]>`select status, count(*)::int as count from health group by status`;
+    const now = await database.client<
+      { status: string; count: number }[]
+    >`select status, count(*)::int as count from health group by status`;
     return reportOf({
       runs,
       timelines,
@@ -386,7 +462,13 @@ function linksText(stack: Stack, system: LocalSystem): string {
   ].join("\n");
 }
 
-async function stayUp(stack: Stack, system: LocalSystem, api: DemoApi, say: (line: string) => void, signal: AbortSignal): Promise<void> {
+async function stayUp(
+  stack: Stack,
+  system: LocalSystem,
+  api: DemoApi,
+  say: (line: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
   const [run] = await api.runs();
   say("The year is over, the worker rests; everything else stays up. Ctrl-C ends it.");
   say(linksText(stack, system));
