@@ -50,7 +50,11 @@ export function registerHealth(program: Command): void {
         }
         return explainHealth(healthPorts, account);
       });
-      if (explained === undefined) throw new AnswerNo(`There is no score of ${account}: unknown, or not measured yet.`);
+      if (explained === undefined) {
+        throw new AnswerNo(
+          `There is no score of ${account}: there is no such account, or it was not measured yet (that happens each night, and on the events that health.yaml names under evaluate.on).`,
+        );
+      }
       outputOf(options.json === true).answer(explained.explanation, explained.text);
     });
 }

@@ -33,7 +33,10 @@ export function registerPublish(program: Command): void {
             playbooks: compiled.plans.map(({ playbook, hash }) => ({ playbook, hash })),
             diagnostics: compiled.diagnostics,
           },
-          [...printed(compiled.diagnostics, files), `${compiled.plans.length} playbooks are fine.`].join("\n"),
+          [
+            ...printed(compiled.diagnostics, files),
+            compiled.plans.length === 1 ? "1 playbook is fine." : `${compiled.plans.length} playbooks are fine.`,
+          ].join("\n"),
         );
         return;
       }
