@@ -1,20 +1,20 @@
-// Mends two defects of the Postgres driver (postgres 3.4.9, the newest) in node_modules; run by setup.mjs and the Dockerfile after
+// Mends three defects of the Postgres driver (postgres 3.4.9, the newest) in node_modules; run by setup.mjs and the Dockerfile after
 // installing. Does nothing the second time; fails loudly where another version is installed.
 //
 // 1. A write that finds the socket closed throws from setImmediate, which no caller can catch: the process dies whenever a connection breaks
 //    inside a transaction. (porsager/postgres issues 1066, 1154, 1208; fix as in pull requests 1168 and 1209)
 // 2. A connection that breaks with a write buffered keeps a stale timer, and never sends anything again, also after reconnecting.
+// 3. A statement that is given to a connection between its `error` and its `close` (the rollback of a transaction) is never settled: whoever
+//    waits for it waits for ever.
 // Tried by test/adapters/postgres/broken-connection.test.ts.
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const file = fileURLToPath(new URL("../node_modules/postgres/src/connection.js", import.meta.url));
-const MARK = "/* mended by waypost: bin/patch-driver.mjs */";
-
 const CHANGES = [
   [
     "  function nextWrite(fn) {\n    const x = socket.write(chunk, fn)\n",
-    `  function nextWrite(fn) { ${MARK}
+    `  function nextWrite(fn) {
     if (socket === null) {
       nextWriteTimer !== null && clearImmediate(nextWriteTimer)
       chunk = nextWriteTimer = null
@@ -32,13 +32,17 @@ const CHANGES = [
     "    clearImmediate(nextWriteTimer)\n    socket.removeListener('data', data)\n",
     "    clearImmediate(nextWriteTimer)\n    chunk = nextWriteTimer = null\n    socket.removeListener('data', data)\n",
   ],
+  [
+    "    !hadError && (query || sent.length) && error(Errors.connection('CONNECTION_CLOSED', options, socket))\n",
+    "    if (query || sent.length) error(Errors.connection('CONNECTION_CLOSED', options, socket))\n",
+  ],
 ];
 
 export function patchDriver() {
   const source = readFileSync(file, "utf8");
-  if (source.includes(MARK)) return;
   let mended = source;
   for (const [before, after] of CHANGES) {
+    if (mended.includes(after)) continue;
     if (mended.split(before).length !== 2) {
       throw new Error(
         "node_modules/postgres is not the version that bin/patch-driver.mjs mends: look at its changes, then at that file",
@@ -46,6 +50,7 @@ export function patchDriver() {
     }
     mended = mended.replace(before, () => after);
   }
+  if (mended === source) return;
   // Whole or not at all: another process may be loading it.
   writeFileSync(`${file}.new`, mended);
   renameSync(`${file}.new`, file);

@@ -54,7 +54,7 @@ beforeAll(async () => {
     return body.runs.find(({ position }: { position: string[] }) => position.includes("answer"))?.id;
   });
   task = (await house.ask("GET", "/v1/tasks?account=acme")).body.tasks[0].id;
-}, 60_000);
+}, 120_000);
 afterAll(async () => house.stop());
 
 const CUSTOMERS = {
@@ -307,7 +307,7 @@ describe("every operation", () => {
       expectProblem(unknown, 400, "bad-request");
       expect(unknown.body.errors.length).toBeGreaterThan(0);
     }
-  }, 60_000);
+  }, 120_000);
 
   test("with a query refuses what it doesn't know, twice the same, and what doesn't fit", async () => {
     for (const { path, operation } of ways.filter(({ method }) => method === "GET")) {

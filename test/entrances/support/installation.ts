@@ -154,8 +154,8 @@ async function deleteSchedule({ temporal, taskQueue }: Wired): Promise<void> {
     .catch(() => {});
 }
 
-/** Waits until `look` gives something; the last look's error or a time-out is thrown. */
-export async function eventually<T>(look: () => Promise<T | undefined>, timeoutMs = 15_000): Promise<T> {
+/** Waits until `look` gives something. Generous: a whole run beside other test files on two busy cores. */
+export async function eventually<T>(look: () => Promise<T | undefined>, timeoutMs = 45_000): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const found = await look();

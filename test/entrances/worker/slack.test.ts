@@ -21,16 +21,25 @@ beforeAll(async () => {
   await house.startWorker();
   const files = smallWorkspace();
   // Without a question, one press completes it.
-  const playbook = (files["hello/playbook.yaml"] as string).replace(", ask: outcome, outcomes: [reached, not_reached]", "");
+  const playbook = (files["hello/playbook.yaml"] as string).replace(
+    ", ask: outcome, outcomes: [reached, not_reached]",
+    "",
+  );
   await house.ask("POST", "/v1/playbooks", { body: { files: { ...files, "hello/playbook.yaml": playbook } } });
   await house.ask("PUT", "/v1/customers", {
     body: {
       users: [{ id: "u1", name: "Ann Lee", email: "ann@waypost.example", timezone: "UTC", calendar: "standard" }],
       accounts: [{ id: "acme", fields: { name: "Acme", timezone: "UTC", csm: "u1" } }],
-      contacts: [{ id: "c1", accountId: "acme", fields: { name: "Pat", email: "pat@acme.example", role: "champion", is_active: true } }],
+      contacts: [
+        {
+          id: "c1",
+          accountId: "acme",
+          fields: { name: "Pat", email: "pat@acme.example", role: "champion", is_active: true },
+        },
+      ],
     },
   });
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   await house.stop();
   await desk.stop();
@@ -49,7 +58,7 @@ test("a task is posted by the worker, completed by a signed press on the server'
   expect(rows.map(({ actor, action, detail }) => ({ actor, action, detail }))).toEqual([
     { actor: "u1", action: "task.complete", detail: { via: "slack" } },
   ]);
-}, 60_000);
+}, 120_000);
 
 test("what Slack has not signed is refused on the same port", async () => {
   const answer = await fetch(`${house.url}/slack/events`, { method: "POST", body: "payload={}" });

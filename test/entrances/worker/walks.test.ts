@@ -49,7 +49,7 @@ beforeAll(async () => {
     },
   });
   expect(imported.body.refused).toEqual([]);
-}, 60_000);
+}, 120_000);
 afterAll(async () => house.stop());
 
 const signal = (account: string, id: string) => ({ id, name: "signal.raised", account, payload: { reason: "quiet" } });
@@ -95,7 +95,7 @@ test("an event walks through the house: HTTP, enrolment, Temporal, SMTP, task, r
     "run.ended end-4",
   ]);
   expect(await worker.stop()).toBe(0);
-}, 60_000);
+}, 120_000);
 
 test("with no worker nothing is lost: what was accepted is done when one comes", async () => {
   await house.ask("POST", "/v1/events", { body: signal("late", "late-1") });
@@ -103,7 +103,7 @@ test("with no worker nothing is lost: what was accepted is done when one comes",
   const worker = await house.startWorker();
   await runOf("late", ({ position }) => position.includes("answer"));
   expect(await worker.stop()).toBe(0);
-}, 60_000);
+}, 120_000);
 
 test("a shut-down lets a mail that is on its way get its answer: sent once, and the run goes on with the next worker", async () => {
   const worker = await house.startWorker();
@@ -120,7 +120,7 @@ test("a shut-down lets a mail that is on its way get its answer: sent once, and 
   const run = await runOf("busy", ({ position }) => position.includes("answer"));
   expect(house.mailbox.messages().filter(({ to }) => to.includes("pat@busy.example"))).toHaveLength(1);
   expect((await timelineOf(run.id)).filter(({ kind }) => kind === "email.sent")).toHaveLength(1);
-}, 60_000);
+}, 120_000);
 
 test("a run that can't go on is parked, and is retried or skipped over HTTP", async () => {
   const files = {
@@ -144,7 +144,10 @@ steps:
   expect((await house.ask("POST", "/v1/playbooks", { body: { files } })).body.errors ?? []).toEqual([]);
   const { body } = await house.ask("POST", "/v1/enrolments", { body: { playbook: "stuck", account: "acme" } });
   const at = `/v1/runs/${encodeURIComponent(body.run)}`;
-  const parked = () => eventually(async () => ((await house.ask("GET", at)).body.parked === null ? undefined : (await house.ask("GET", at)).body));
+  const parked = () =>
+    eventually(async () =>
+      (await house.ask("GET", at)).body.parked === null ? undefined : (await house.ask("GET", at)).body,
+    );
   expect((await parked()).parked).toMatchObject({ reason: expect.stringContaining("Slack is not configured") });
   const retried = await house.ask("POST", `${at}/retry`);
   expect([retried.status, retried.body]).toEqual([202, { run: body.run, did: "retry" }]);
@@ -160,7 +163,7 @@ steps:
   });
   expect([ended.outcome, ended.parked]).toEqual(["recovered", null]);
   expect((await house.ask("POST", `${at}/retry`)).status).toBe(409);
-}, 60_000);
+}, 120_000);
 
 test("the daily sweep is poked by a Schedule, and measures everybody", async () => {
   const schedule = await eventually(async () => {
@@ -177,7 +180,7 @@ test("the daily sweep is poked by a Schedule, and measures everybody", async () 
     return answer.status === 200 ? answer.body : undefined;
   });
   expect(health).toMatchObject({ account: "acme", override: null });
-}, 60_000);
+}, 120_000);
 
 test("no address and no token is in any line of the log", () => {
   const log = house.log.join("");
