@@ -152,6 +152,14 @@ export function senderFor(rule: WhoRule, team: AccountTeam, directory: Directory
   return person && coverFor(person, directory, at);
 }
 
+/** The first wish that there is a template for (`pl-PL` is served by `pl`), else whatever there is. */
+export function localeFor(wishes: readonly (string | null)[], locales: Readonly<Record<string, unknown>>): string {
+  for (const wish of wishes) {
+    for (const name of wish ? [wish, wish.split("-")[0] ?? wish] : []) if (locales[name] !== undefined) return name;
+  }
+  return Object.keys(locales).sort()[0] ?? "en";
+}
+
 /** Who may close, snooze or hand on a task: its assignee, whose task it is while a cover has it, their covers now, and the managers of all these. */
 export function mayAct(
   actorId: string,

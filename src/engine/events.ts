@@ -160,8 +160,9 @@ function systemEvent(m: Machine, event: RunEvent): void {
 function taskClosed(m: Machine, step: Step, instance: string, event: RunEvent, text: (name: string) => string): void {
   const { [instance]: _closed, ...open } = m.state.openTasks;
   m.state.openTasks = open;
-  // One that an earlier round opened is no longer the step's.
-  if (m.state.steps[step.id ?? ""]?.["instance"] !== instance) return;
+  const known = m.state.steps[step.id ?? ""];
+  // One that an earlier round opened is no longer the step's; and what is closed doesn't close again.
+  if (known?.["instance"] !== instance || known["status"] !== "open") return;
   const optional = (name: string): string | undefined => text(name) || undefined;
   const fields = {
     status: text("status") || "done",

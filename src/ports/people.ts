@@ -7,7 +7,7 @@ export interface AccountCard extends AccountTeam {
   readonly id: string;
   readonly name: string;
   readonly timezone: string;
-  readonly locale: string;
+  readonly locale: string | null;
   /** As imported; whose calendar holds then: docs/language-files.md, calendars.yaml. */
   readonly calendar: string | null;
   readonly country: string | null;

@@ -1,5 +1,5 @@
 import type { Model } from "../customers/model.js";
-import { assigneeFor, contactForRole, contactsOfRole } from "../customers/people.js";
+import { assigneeFor, contactForRole, contactsOfRole, localeFor } from "../customers/people.js";
 import { type Command, type Delivery, isPlain, type Outcome } from "../engine/command.js";
 import { decideSend } from "../engine/decide-send.js";
 import { holdsBack } from "../engine/holds-back.js";
@@ -53,6 +53,7 @@ interface Mail {
   readonly category: string;
   readonly priority: number;
   readonly dueAt: Instant;
+  readonly locale: string;
   status: "pending" | "sent" | "skipped" | "rejected" | "withdrawn";
   until?: Instant;
   staleAt?: Instant;
@@ -238,6 +239,9 @@ export class SimulatedWorld {
     const isEnding = request.commands.length > 0 && request.commands.every(({ kind }) => kind === "close");
     const first = isEnding ? [] : this.undelivered(run, request.asOf);
     if (first.length > 0) return { events: first, outcomes: {} };
+    // Each line once: a driver whose own record of the last call was lost makes it again, and what it then says holds.
+    const line = request.entries[0];
+    if (line !== undefined) run.timeline.length = Math.min(run.timeline.length, line.seq - 1);
     run.timeline.push(...request.entries);
     if (run.status === "held" && request.status === "running") run.releasedAt = request.asOf;
     run.status = request.status;
@@ -357,6 +361,10 @@ export class SimulatedWorld {
           category: command.category,
           priority: command.priority,
           dueAt: at,
+          locale: localeFor(
+            [contact.locale, this.customers.locale(run.accountId, at), this.policy.company.defaultLocale, "en"],
+            command.locales,
+          ),
           status: "pending",
         };
         this.mails.set(key, mail);
@@ -459,32 +467,21 @@ export class SimulatedWorld {
           EXACT_MS[this.policy.email.spacingAfterRelease.unit] * this.policy.email.spacingAfterRelease.amount,
       },
     });
+    const base = { contact: mail.contactId, at, locale: mail.locale };
     switch (decision.kind) {
       case "defer":
         mail.until = decision.until;
         mail.staleAt = decision.staleAt;
-        mail.delivery = {
-          contact: mail.contactId,
-          result: "deferred",
-          at,
-          reason: decision.reason,
-          until: decision.until,
-        };
+        mail.delivery = { ...base, result: "deferred", reason: decision.reason, until: decision.until };
         return;
       case "skip":
         mail.status = "skipped";
-        mail.delivery = { contact: mail.contactId, result: "skipped", at, reason: decision.reason };
+        mail.delivery = { ...base, result: "skipped", reason: decision.reason };
         return;
       case "send": {
         mail.status = "sent";
         mail.sentAt = at;
-        const locale = [
-          contact?.locale,
-          this.customers.locale(run.accountId, at),
-          this.policy.company.defaultLocale,
-          "en",
-        ].find((one) => typeof one === "string" && command.locales[one] !== undefined);
-        mail.delivery = { contact: mail.contactId, result: "sent", at, ...(locale == null ? {} : { locale }) };
+        mail.delivery = { ...base, result: "sent" };
         this.react(run, "email", command, mail.contactId, at);
       }
     }
@@ -563,7 +560,7 @@ export class SimulatedWorld {
   private cancelTask(id: string, at: Instant, note: string): void {
     const open = this.customers.tasks.get(id);
     const task = this.tasks.get(id);
-    if (open === undefined || task === undefined || open.closedAt !== undefined) return;
+    if (open === undefined || task === undefined || (open.closedAt !== undefined && open.closedAt <= at)) return;
     open.closedAt = at;
     this.append({
       id: `task.closed/${id}`,

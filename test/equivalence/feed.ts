@@ -6,14 +6,13 @@ import type { Given, GivenEntity, Reaction, Scenario, Scripted } from "../../src
 import { addDuration } from "../../src/values/add-duration.js";
 import { STANDARD_CALENDAR } from "../../src/values/calendar.js";
 import { formatInstant, type Instant } from "../../src/values/instant.js";
-import type { WholeSystem } from "../support/whole-system.js";
+import type { PreparedSystem } from "../support/whole-system.js";
 
 /** Scenarios' people and systems of record, as the real system meets them: over HTTP, answering mails and Slack messages. */
 export class Feed {
   readonly problems: string[] = [];
   readonly #byAccount = new Map<string, Scenario>();
-  readonly #posted = new Map<string, number>();
-  #system: WholeSystem | undefined;
+  #system: PreparedSystem | undefined;
 
   constructor(readonly scenarios: readonly Scenario[]) {
     for (const scenario of scenarios) {
@@ -22,25 +21,33 @@ export class Feed {
   }
 
   /** The customers as they are when it begins, as of long before. */
-  async give(system: WholeSystem, since: Instant): Promise<void> {
+  async give(system: PreparedSystem, since: Instant): Promise<void> {
     this.#system = system;
     for (const { given } of this.scenarios) await this.#upsert(given, since);
   }
 
-  /** Everything from outside, each thing a moment before its instant comes. */
-  async play(signal: AbortSignal): Promise<void> {
-    const system = this.#mine();
-    const items = this.scenarios.flatMap((scenario) => [
-      ...scenario.script.map((item) => ({ at: item.at, act: () => this.#post(item) })),
-      ...(scenario.enrolments ?? []).map((one, i) => ({
-        at: one.at,
-        act: () => this.#enrol({ ...one, key: `${scenario.name}/${i}/${one.accountId}` }),
-      })),
-    ]);
-    items.sort((a, b) => a.at - b.at);
-    for (const { at, act } of items) {
-      await sleep(Math.max(0, system.wired.clock.realMsUntil(at) - LEAD_MS), undefined, { signal });
-      await act().catch((error: unknown) => this.#problem(error));
+  /** From now on it is another one: the same data, another clock. */
+  meet(system: PreparedSystem): void {
+    this.#system = system;
+  }
+
+  /** All that systems of record will tell, ahead of its instants: the store keeps it until they come. */
+  async tell(): Promise<void> {
+    await Promise.all(
+      this.scenarios.map(async ({ script }) => {
+        const items = [...script].sort((a, b) => a.at - b.at);
+        for (const item of items) await this.#post(item).catch((error: unknown) => this.#problem(error));
+      }),
+    );
+  }
+
+  /** What somebody begins by hand, when its instant comes. */
+  async enrol(signal: AbortSignal): Promise<void> {
+    const { wired } = this.#mine();
+    const items = this.scenarios.flatMap((scenario) => scenario.enrolments ?? []).sort((a, b) => a.at - b.at);
+    for (const item of items) {
+      await sleep(wired.clock.realMsUntil(item.at), undefined, { signal });
+      await this.#enrol(item).catch((error: unknown) => this.#problem(error));
     }
   }
 
@@ -162,7 +169,7 @@ export class Feed {
       this.#problem(new Error(`rows refused: ${JSON.stringify(report.refused.slice(0, 3))}`));
   }
 
-  async #enrol(one: NonNullable<Scenario["enrolments"]>[number] & { key: string }): Promise<void> {
+  async #enrol(one: NonNullable<Scenario["enrolments"]>[number]): Promise<void> {
     try {
       await this.#mine().call("POST", "/v1/enrolments", {
         playbook: one.playbook,
@@ -188,7 +195,7 @@ export class Feed {
     );
   }
 
-  #mine(): WholeSystem {
+  #mine(): PreparedSystem {
     if (this.#system === undefined) throw new Error("give() comes first");
     return this.#system;
   }
@@ -197,9 +204,6 @@ export class Feed {
     this.problems.push(error instanceof Error ? error.message : String(error));
   }
 }
-
-/** How long before its instant a thing is told, real milliseconds: the store keeps it until then. */
-const LEAD_MS = 1_500;
 
 function after(at: Instant, reaction: Reaction): Instant {
   return addDuration(at, reaction.after, "UTC", STANDARD_CALENDAR);

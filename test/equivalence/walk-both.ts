@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { dispatchBatch } from "../../src/operations/dispatch-events.js";
 import { publish } from "../../src/operations/publish.js";
 import { readRun } from "../../src/operations/read-runs.js";
 import type { Workspace } from "../../src/ports/playbooks.js";
@@ -27,34 +28,40 @@ export interface Walked {
   readonly difference: string | undefined;
 }
 
-/** How long the servers may take to start before the domain's clock reaches the scenarios' beginning, real milliseconds. */
-const SET_UP_MS = 10_000;
-
 /** Walks scenarios through the simulator and, all at once, through the whole real system; one result for each. */
 export async function walkBoth(options: BothOptions): Promise<readonly Walked[]> {
   const { scenarios, setting, workspace, daysPerSecond } = options;
   const origin = (scenarios[0] as Scenario).at;
   if (scenarios.some(({ at }) => at !== origin)) throw new Error("the scenarios must begin at the same instant");
   const until = Math.max(...scenarios.map((scenario) => scenario.until));
+  // Before anything is timed: it takes the whole processor.
+  const simulated = new Map<Scenario, Timelines>();
+  for (const scenario of scenarios) simulated.set(scenario, await simulatedLines(setting, scenario));
   const feed = new Feed(scenarios);
-  const clock = { scale: (daysPerSecond * DAY_MS) / 1000, realOrigin: Date.now() + SET_UP_MS, domainOrigin: origin };
+  const { segments: _, ...configurations } = workspace.configurations;
   const system = await startWholeSystem({
-    clock,
+    scale: (daysPerSecond * DAY_MS) / 1000,
+    domainOrigin: origin,
     mailbox: { onMessage: (message) => feed.onMessage(message) },
     desk: { onPost: (message) => feed.onPost(message) },
+    prepare: async (prepared) => {
+      // What they are like is known before the playbooks are: nobody enters a segment by being imported.
+      const { wired } = prepared;
+      const fields = { playbooks: [], templates: [], configurations: { ...configurations, segments: {} } };
+      await publish(wired, fields, "test");
+      await feed.give(prepared, origin - 400 * DAY_MS);
+      while ((await dispatchBatch(wired.dispatch, 1_000)) > 0);
+      await publish({ ...wired, clock: { ...wired.clock, now: () => origin } }, workspace, "test");
+      await feed.tell();
+    },
   });
+  feed.meet(system);
   const feeding = new AbortController();
   try {
-    // What they are like is known before the playbooks are: nobody enters a segment by being imported.
-    await feed.give(system, origin - 400 * DAY_MS);
-    await untilDispatched(system, origin);
     const { wired } = system;
-    await publish({ ...wired, clock: { ...wired.clock, now: () => origin } }, workspace, "test");
-    const playing = feed.play(feeding.signal).catch((error: unknown) => {
+    const playing = feed.enrol(feeding.signal).catch((error: unknown) => {
       if (!feeding.signal.aborted) throw error;
     });
-    const simulated = new Map<Scenario, Timelines>();
-    for (const scenario of scenarios) simulated.set(scenario, await simulatedLines(setting, scenario));
     await playing;
     await sleep(wired.clock.realMsUntil(until));
     const walked: Walked[] = [];
@@ -78,15 +85,6 @@ async function simulatedLines(setting: SimulationSetting, scenario: Scenario): P
   return new Map(
     timelines.map(({ run, entries }) => [run, entries.filter(({ at }) => at <= scenario.until).map(lineOf)]),
   );
-}
-
-/** No event up to the instant is left to hand on. */
-async function untilDispatched({ wired }: WholeSystem, at: Instant): Promise<void> {
-  for (;;) {
-    const pending = await wired.store.read((tx) => wired.store.events.accountsPending(tx, at, 1));
-    if (pending.length === 0) return;
-    await sleep(50);
-  }
 }
 
 /** Quiet for so long, real milliseconds, means that everything up to the scenarios' end has been walked. */

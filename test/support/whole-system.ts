@@ -9,29 +9,41 @@ import { type Desk, type DeskOptions, startDesk } from "../../src/local/desk.js"
 import { type Mailbox, type MailboxOptions, startMailbox } from "../../src/local/mailbox.js";
 import { createToken } from "../../src/operations/tokens.js";
 import type { ClockSetting } from "../../src/ports/clock.js";
+import { SCOPES } from "../../src/ports/tokens.js";
+import type { Instant } from "../../src/values/instant.js";
 import { freshDatabase } from "./database.js";
 import { workflowBundle } from "./workflow-bundle.js";
 
 export interface WholeSystemOptions {
-  readonly clock: ClockSetting;
+  /** Domain time, once everything runs. */
+  readonly scale: number;
+  readonly domainOrigin: Instant;
+  /** Done while the domain's clock stands at its origin and nothing but a server runs: no event is handed on, nothing falls due. */
+  readonly prepare?: (system: PreparedSystem) => Promise<void>;
   readonly mailbox?: Pick<MailboxOptions, "onMessage">;
   readonly desk?: Pick<DeskOptions, "onPost">;
-  /** Above 0: so many workers in this process. Default 1. */
+  /** So many workers in this process. Default 1. */
   readonly workers?: number;
 }
 
-/** Everything that a user would have, in this process: the real worker and server on a database and task queue of their own. */
-export interface WholeSystem {
-  readonly serverUrl: string;
-  readonly mailbox: Mailbox;
-  readonly desk: Desk;
+export interface PreparedSystem {
   /** For what no entrance shows: another process's connections, as it were. */
   readonly wired: Wired;
   /** The answer's JSON. Throws with status and body for anything but 2xx. */
   call<T>(method: string, path: string, body?: unknown): Promise<T>;
+}
+
+/** Everything that a user would have, in this process: the real worker and server on a database and task queue of their own. */
+export interface WholeSystem extends PreparedSystem {
+  readonly serverUrl: string;
+  readonly mailbox: Mailbox;
+  readonly desk: Desk;
   /** Ends runs, processes and servers and drops the database. Idempotent. */
   stop(): Promise<void>;
 }
+
+/** How long worker and server may take before the domain's clock begins to move, real milliseconds. */
+const START_MS = 2_500;
 
 /**
  * Starts the whole of Waypost beside the test run's Postgres and Temporal. The daily sweep's Schedule is removed: a test that wants a sweep
@@ -41,11 +53,12 @@ export async function startWholeSystem(options: WholeSystemOptions): Promise<Who
   const temporalAddress = inject("temporalAddress");
   if (!temporalAddress)
     throw new Error("startWholeSystem(): this test runs without the stack (see projects in vitest.config.ts)");
+  const bundle = await workflowBundle();
   const database = await freshDatabase();
   const mailbox = await startMailbox({ ...options.mailbox });
   const signingSecret = randomBytes(16).toString("hex");
-  const token = `xoxb-test-${randomBytes(12).toString("hex")}`;
-  const desk = await startDesk({ signingSecret, token, ...options.desk });
+  const slackToken = `xoxb-test-${randomBytes(12).toString("hex")}`;
+  const desk = await startDesk({ signingSecret, token: slackToken, ...options.desk });
   const taskQueue = `test-${process.pid}-${randomBytes(4).toString("hex")}`;
   const source = {
     DATABASE_URL: database.url,
@@ -54,7 +67,7 @@ export async function startWholeSystem(options: WholeSystemOptions): Promise<Who
     SMTP_URL: mailbox.smtpUrl,
     MAILBOX_URL: mailbox.httpUrl,
     MAIL_DOMAIN: "waypost.example",
-    SLACK_BOT_TOKEN: token,
+    SLACK_BOT_TOKEN: slackToken,
     SLACK_SIGNING_SECRET: signingSecret,
     SLACK_API_URL: desk.apiUrl,
     PUBLIC_URL: "http://127.0.0.1:1",
@@ -63,69 +76,78 @@ export async function startWholeSystem(options: WholeSystemOptions): Promise<Who
     WAYPOST_TASK_QUEUE: taskQueue,
     WAYPOST_REQUESTS_PER_SECOND: "10000",
     WAYPOST_LOG_LEVEL: process.env["WAYPOST_TEST_LOG"] ?? "error",
-    WAYPOST_CLOCK: clockVariable(options.clock),
   };
   const logger = createLogger(source.WAYPOST_LOG_LEVEL, "test");
   const stopping = new AbortController();
   const processes: Promise<number>[] = [];
-  const wired = wire(readEnvironment(source, SERVER_NEEDS), "test", logger);
+  let wired: Wired | undefined;
   let stopped: Promise<void> | undefined;
   const stop = (): Promise<void> => {
     stopped ??= (async () => {
-      await endRuns(wired).catch(() => {});
-      await wired.temporal.schedule
-        .getHandle(`waypost-sweep-${taskQueue}`)
-        .delete()
-        .catch(() => {});
+      if (wired !== undefined) await endRuns(wired, taskQueue);
       stopping.abort();
       await Promise.allSettled(processes);
-      await Promise.allSettled([wired.close(), mailbox.stop(), desk.stop()]);
+      await Promise.allSettled([wired?.close(), mailbox.stop(), desk.stop()]);
       await database.drop();
     })();
     return stopped;
   };
-  try {
-    const bundle = await workflowBundle();
-    const serverUrl = await ready<string>((onReady, onEnd) => {
-      const server = runServer(readEnvironment(source, SERVER_NEEDS), stopping.signal, {
-        logger,
-        onReady,
-        graceMs: 1_000,
-      });
+
+  async function startServer(environment: Record<string, string>, signal: AbortSignal): Promise<string> {
+    return ready<string>((onReady, onEnd) => {
+      const server = runServer(readEnvironment(environment, SERVER_NEEDS), signal, { logger, onReady, graceMs: 1_000 });
       processes.push(server);
       server.then(() => onEnd(new Error("the server ended")), onEnd);
     });
-    desk.setReceiver(`${serverUrl}/slack/events`);
-    for (let i = 0; i < (options.workers ?? 1); i++) {
-      await ready<void>((onReady, onEnd) => {
-        const worker = runWorker(readEnvironment({ ...source, PUBLIC_URL: serverUrl }, WORKER_NEEDS), stopping.signal, {
-          logger,
-          bundle,
-          graceMs: 1_000,
-          onReady: () => onReady(),
-        });
-        processes.push(worker);
-        worker.then(() => onEnd(new Error("the worker ended")), onEnd);
+  }
+  async function startWorker(environment: Record<string, string>): Promise<void> {
+    await ready<void>((onReady, onEnd) => {
+      const worker = runWorker(readEnvironment(environment, WORKER_NEEDS), stopping.signal, {
+        logger,
+        bundle,
+        graceMs: 1_000,
+        onReady: () => onReady(),
       });
+      processes.push(worker);
+      worker.then(() => onEnd(new Error("the worker ended")), onEnd);
+    });
+  }
+
+  try {
+    const { scale, domainOrigin } = options;
+    // As slow as a clock can go that isn't real time's: it stands still.
+    const still = withClock(source, { scale: 1.000_001, realOrigin: Date.now(), domainOrigin });
+    const preparing = wire(readEnvironment(still, SERVER_NEEDS), "test", logger);
+    const api = await createToken(preparing, { name: "test", scopes: [...SCOPES] }, "test");
+    const caller =
+      (url: string): PreparedSystem["call"] =>
+      (method, path, body) =>
+        call(url, api.token, method, path, body);
+    try {
+      const ended = new AbortController();
+      const url = await startServer(still, ended.signal);
+      await options.prepare?.({ wired: preparing, call: caller(url) });
+      ended.abort();
+      await Promise.all(processes.splice(0));
+    } finally {
+      await preparing.close();
     }
+
+    const moving = withClock(source, { scale, realOrigin: Date.now() + START_MS, domainOrigin });
+    wired = wire(readEnvironment(moving, SERVER_NEEDS), "test", logger);
+    const serverUrl = await startServer(moving, stopping.signal);
+    desk.setReceiver(`${serverUrl}/slack/events`);
+    for (let i = 0; i < (options.workers ?? 1); i++) await startWorker({ ...moving, PUBLIC_URL: serverUrl });
     await removeSchedule(wired, taskQueue);
-    const api = await createToken(
-      wired,
-      { name: "test", scopes: ["admin", "events:write", "customers:write", "runs:read", "runs:write", "tasks:write"] },
-      "test",
-    );
-    return {
-      serverUrl,
-      mailbox,
-      desk,
-      wired,
-      call: (method, path, body) => call(serverUrl, api.token, method, path, body),
-      stop,
-    };
+    return { serverUrl, mailbox, desk, wired, call: caller(serverUrl), stop };
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+function withClock(source: Record<string, string>, clock: ClockSetting): Record<string, string> {
+  return { ...source, WAYPOST_CLOCK: clockVariable(clock) };
 }
 
 function ready<T>(start: (onReady: (value: T) => void, onEnd: (error: unknown) => void) => void): Promise<T> {
@@ -146,7 +168,9 @@ async function removeSchedule({ temporal }: Wired, taskQueue: string): Promise<v
 }
 
 /** Runs that wait for something that no longer comes would stay in Temporal for ever. */
-async function endRuns({ store, temporal }: Wired): Promise<void> {
+async function endRuns({ store, temporal }: Wired, taskQueue: string): Promise<void> {
+  const schedule = temporal.schedule.getHandle(`waypost-sweep-${taskQueue}`);
+  await schedule.delete().catch(() => {});
   for (let after: string | undefined; ; ) {
     const rows = await store.read((tx) =>
       store.runs.list(tx, { limit: 200, ...(after === undefined ? {} : { after }) }),

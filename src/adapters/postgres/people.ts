@@ -14,7 +14,7 @@ export function postgresPeople(): People {
       const [row] = await inside(tx).select().from(accounts).where(eq(accounts.id, id));
       if (!row) return undefined;
       const fields = asOf === undefined ? row.fields : ((await fieldsAt(tx, "account", id, asOf)).get(id) ?? {});
-      const { name, csmId, timezone, locale, isTest } = asOf === undefined ? row : accountColumns(id, fields);
+      const { name, csmId, timezone, isTest } = asOf === undefined ? row : accountColumns(id, fields);
       // The column has a default; only the field tells whether one was given.
       return {
         id,
@@ -22,7 +22,7 @@ export function postgresPeople(): People {
         csmId,
         roles: row.roles,
         timezone,
-        locale,
+        locale: textOf(fields.locale),
         isTest,
         calendar: textOf(fields.calendar),
         country: textOf(fields.country),

@@ -1,5 +1,12 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { assigneeFor, type Colleague, contactForRole, contactsOfRole, senderFor } from "../../customers/people.js";
+import {
+  assigneeFor,
+  type Colleague,
+  contactForRole,
+  contactsOfRole,
+  localeFor,
+  senderFor,
+} from "../../customers/people.js";
 import type { Command, DeferReason, Delivery, Outcome } from "../../engine/command.js";
 import { decideSend, type MailCategory, type SendDecision, type SendRules } from "../../engine/decide-send.js";
 import type { RunEvent } from "../../engine/event.js";
@@ -157,7 +164,7 @@ function rowFor(
   scene: Scene,
   command: EmailCommand,
   contact: ContactCard,
-  accountLocale: string,
+  accountLocale: string | null,
   policy: Policy,
 ): NewDelivery {
   const key = `${effectId(scene, command)}|${contact.id}|email`;
@@ -180,14 +187,6 @@ function rowFor(
     dueAt: command.since,
     createdAt: scene.at,
   };
-}
-
-/** The first wish that there is a template for (`pl-PL` is served by `pl`), else whatever there is. */
-function localeFor(wishes: readonly (string | null)[], locales: Readonly<Record<string, string>>): string {
-  for (const wish of wishes) {
-    for (const name of wish ? [wish, wish.split("-")[0] ?? wish] : []) if (locales[name] !== undefined) return name;
-  }
-  return Object.keys(locales).sort()[0] ?? "en";
 }
 
 // ── one recipient ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,5 +1,5 @@
 import type { Command, Outcome } from "../../engine/command.js";
-import { closeTaskWithin } from "../tasks/close-task.js";
+import { closeTaskWithin, isOpenFor } from "../tasks/close-task.js";
 import { showTask } from "../tasks/task-message.js";
 import type { Scene } from "../scene.js";
 
@@ -15,7 +15,8 @@ export async function performLeave(scene: Scene, command: Extract<Command, { kin
       }
     }
     if (command.openTasks === "keep") return [];
-    const open = await tasks.list(tx, { runId: run.id, status: ["open"] });
+    const status = ports.clock.scale === 1 ? (["open"] as const) : undefined;
+    const open = (await tasks.list(tx, { runId: run.id, status })).filter((task) => isOpenFor(ports, task, at));
     const closed = [];
     for (const task of open) {
       const patch = {

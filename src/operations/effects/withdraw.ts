@@ -1,5 +1,5 @@
 import type { Command, Outcome } from "../../engine/command.js";
-import { closeTaskWithin } from "../tasks/close-task.js";
+import { closeTaskWithin, isOpenFor } from "../tasks/close-task.js";
 import { showTask } from "../tasks/task-message.js";
 import type { Scene } from "../scene.js";
 
@@ -27,7 +27,7 @@ export async function performTaskWithdraw(
   const cancelled = await ports.store.transaction(async (tx) => {
     await ports.store.lockAccounts(tx, [run.accountId]);
     const task = await ports.tasks.read(tx, command.task);
-    if (task?.status !== "open") return undefined;
+    if (task === undefined || !isOpenFor(ports, task, at)) return undefined;
     const patch = {
       status: "cancelled",
       outcome: null,

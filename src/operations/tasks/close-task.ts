@@ -1,8 +1,17 @@
 import { SYSTEM_EVENTS } from "../../engine/event.js";
 import type { Task, TaskPatch } from "../../ports/tasks.js";
 import type { Tx } from "../../ports/transactions.js";
+import type { Instant } from "../../values/instant.js";
 import type { DeskPorts } from "../perform-ports.js";
 import { alarmPrefix } from "./task-keys.js";
+
+/**
+ * Whether the task is open at the instant for a run that takes it back. Faster than real time, what somebody does is told ahead of its instant: until
+ * then it has not been done. In real time what a person has done stays done, however late the run is.
+ */
+export function isOpenFor({ clock }: Pick<DeskPorts, "clock">, task: Task, at: Instant): boolean {
+  return task.status === "open" || (clock.scale !== 1 && task.closedAt !== null && task.closedAt > at);
+}
 
 /**
  * Closes an open task, disarms its alarms and tells its run (`task.closed`), in the caller's transaction, which holds the account's lock.
@@ -23,7 +32,7 @@ export async function closeTaskWithin(
   );
   const now = ports.clock.now();
   const event = {
-    id: `${SYSTEM_EVENTS.taskClosed}/${task.id}`,
+    id: `${SYSTEM_EVENTS.taskClosed}/${task.id}/${closed.revision}`,
     name: SYSTEM_EVENTS.taskClosed,
     at: closed.closedAt ?? now,
     accountId: closed.accountId,
