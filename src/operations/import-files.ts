@@ -39,10 +39,15 @@ export interface ImportRecord {
   headingPlace?(heading: string): Place;
 }
 
+/** Where a row stands, and where in it the value under a heading begins. */
+export interface RowPlace extends Place {
+  columnOf(heading: string): number;
+}
+
 /** Rows that go into one transaction, and where each of them came from. */
 export interface ImportBatch {
   readonly batch: CustomerBatch;
-  readonly places: Readonly<Partial<Record<CustomerKind, readonly Place[]>>>;
+  readonly places: Readonly<Partial<Record<CustomerKind, readonly RowPlace[]>>>;
   readonly rows: number;
 }
 
@@ -53,7 +58,7 @@ export interface ImportReport {
   readonly changed: Readonly<Record<CustomerKind, number>>;
   /** Rows that were not taken. */
   readonly bad: number;
-  /** The first of them; `bad` counts all. */
+  /** The first of them, in the order of the files; `bad` counts all. */
   readonly problems: readonly ImportProblem[];
   /** Events that had been waiting for what was imported. */
   readonly matchedEvents: number;
@@ -98,11 +103,13 @@ export async function importRecords(
   let rows = 0;
   let bad = 0;
   let matchedEvents = 0;
+  /** Files in the order in which they were read: what a whole batch tells comes later than what its rows did. */
+  const files: string[] = [];
   const report = (problem: ImportProblem): void => {
     bad += 1;
     if (problem.isRepeated !== true && problems.length < IMPORT_PROBLEMS_MAX) problems.push(problem);
   };
-  for await (const item of importBatches(records, options.model)) {
+  for await (const item of importBatches(noting(records, files), options.model)) {
     if ("message" in item) {
       rows += 1;
       report(item);
@@ -112,13 +119,26 @@ export async function importRecords(
     rows += item.rows;
     matchedEvents += result.matchedEvents ?? 0;
     for (const [kind, count] of Object.entries(result.changed) as [CustomerKind, number][]) changed[kind] += count;
-    for (const { kind, index, reason } of result.refused) {
+    for (const { kind, index, reason, field } of result.refused) {
       const place = item.places[kind]?.[index];
-      if (place !== undefined) report({ ...place, message: reason });
+      if (place === undefined) continue;
+      const { file, line, column, columnOf } = place;
+      report({ file, line, column: field === undefined ? column : columnOf(field), message: reason });
     }
     options.onProgress?.(rows, bad);
   }
+  problems.sort((a, b) => files.indexOf(a.file) - files.indexOf(b.file) || a.line - b.line || a.column - b.column);
   return { rows, changed, bad, problems, matchedEvents };
+}
+
+async function* noting<Item extends { readonly file: string }>(
+  items: AsyncIterable<Item>,
+  files: string[],
+): AsyncGenerator<Item> {
+  for await (const item of items) {
+    if (files.at(-1) !== item.file) files.push(item.file);
+    yield item;
+  }
 }
 
 /** Typed rows in batches of at most `IMPORT_BATCH_ROWS`, and what is wrong with the others, as they come. */
@@ -129,7 +149,7 @@ export async function* importBatches(
   const seen = new Map<string, Place>();
   const headings = new Set<string>();
   let batch: { -readonly [Kind in CustomerKind]?: unknown[] } = {};
-  let places: Partial<Record<CustomerKind, Place[]>> = {};
+  let places: Partial<Record<CustomerKind, RowPlace[]>> = {};
   let rows = 0;
   for await (const record of records) {
     if ("message" in record) {
@@ -155,7 +175,7 @@ export async function* importBatches(
     }
     if (!MAY_REPEAT.has(record.kind)) seen.set(identity, place);
     (batch[record.kind] ??= []).push(row.value);
-    (places[record.kind] ??= []).push(place);
+    (places[record.kind] ??= []).push({ ...place, columnOf: (heading) => record.column(heading) });
     rows += 1;
     if (rows < IMPORT_BATCH_ROWS) continue;
     yield { batch: batch as CustomerBatch, places, rows };

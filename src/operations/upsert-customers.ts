@@ -7,6 +7,7 @@ import type {
   CustomerBatch,
   CustomerKind,
   EntityRow,
+  RefusedRow,
   UpsertReport,
 } from "../ports/customers.js";
 import type { DueItem } from "../ports/due.js";
@@ -93,18 +94,20 @@ const ENTITIES = { accounts: "account", contacts: "contact", contracts: "contrac
 
 /** The batch without rows whose fields don't fit the model, and where each of its rows was. */
 function withoutBadRows(model: Model | undefined, batch: CustomerBatch) {
-  const refused: { kind: CustomerKind; index: number; reason: string }[] = [];
+  const refused: RefusedRow[] = [];
   const kept: Partial<Record<CustomerKind, number[]>> = {};
   const good: { -readonly [Kind in EntityKind]?: readonly EntityRow[] } = {};
   for (const kind of Object.keys(ENTITIES) as EntityKind[]) {
     const indices: number[] = [];
     good[kind] = (batch[kind] ?? []).filter((row, index) => {
-      const problems = Object.entries(row.fields).flatMap(([name, value]) =>
-        value === undefined ? [] : (fieldProblem(model, ENTITIES[kind], name, value) ?? []),
-      );
-      if (problems.length === 0) indices.push(index);
-      else refused.push({ kind, index, reason: problems.join("; ") });
-      return problems.length === 0;
+      const problems = Object.entries(row.fields).flatMap(([field, value]) => {
+        const reason = value === undefined ? undefined : fieldProblem(model, ENTITIES[kind], field, value);
+        return reason === undefined ? [] : [{ field, reason }];
+      });
+      const [first] = problems;
+      if (first === undefined) indices.push(index);
+      else refused.push({ kind, index, reason: problems.map(({ reason }) => reason).join("; "), field: first.field });
+      return first === undefined;
     });
     kept[kind] = indices;
   }

@@ -100,8 +100,16 @@ export type CustomerKind = keyof CustomerBatch;
 export interface UpsertReport {
   /** Rows that were new or changed something. */
   readonly changed: Readonly<Record<CustomerKind, number>>;
-  /** Rows that were not taken, by their index in the batch, with a sentence for who sent them. */
-  readonly refused: readonly { readonly kind: CustomerKind; readonly index: number; readonly reason: string }[];
+  readonly refused: readonly RefusedRow[];
+}
+
+/** A row that was not taken, by its index in the batch, with a sentence for who sent it. */
+export interface RefusedRow {
+  readonly kind: CustomerKind;
+  readonly index: number;
+  readonly reason: string;
+  /** The first field that is wrong, where it is one. */
+  readonly field?: string;
 }
 
 /** What an upsert changed of one account. */

@@ -76,11 +76,17 @@ describe("upsertCustomers", () => {
     });
     expect(outcome.refused).toEqual([
       { kind: "absences", index: 0, reason: 'user "nobody" is not known; import it first, or in the same batch' },
-      { kind: "accounts", index: 0, reason: 'no field "stge" of accounts is declared; did you mean "stage"?' },
-      { kind: "accounts", index: 1, reason: '"stage" must be one of onboarding, adoption, churned' },
+      {
+        kind: "accounts",
+        index: 0,
+        field: "stge",
+        reason: 'no field "stge" of accounts is declared; did you mean "stage"?',
+      },
+      { kind: "accounts", index: 1, field: "stage", reason: '"stage" must be one of onboarding, adoption, churned' },
       {
         kind: "accounts",
         index: 2,
+        field: "seats",
         reason: '"seats" must be a number; "Mars/Base" is no time zone, such as "Europe/Warsaw"',
       },
       { kind: "contacts", index: 0, reason: 'account "nobody" is not known; import it first, or in the same batch' },
@@ -88,6 +94,7 @@ describe("upsertCustomers", () => {
       {
         kind: "contracts",
         index: 0,
+        field: "notice_date",
         reason: '"notice_date" is computed and can\'t be imported; "end_date" must be a date such as "2026-03-02"',
       },
       { kind: "samples", index: 0, reason: 'account "nobody" is not known; import it first, or in the same batch' },

@@ -89,7 +89,7 @@ const documented = strict({
 
 const report = z.object({
   changed: z.record(z.string(), z.int()),
-  refused: z.array(z.object({ kind: z.string(), index: z.int(), reason: z.string() })),
+  refused: z.array(z.object({ kind: z.string(), index: z.int(), reason: z.string(), field: z.string().optional() })),
   matchedEvents: z.int(),
 });
 
