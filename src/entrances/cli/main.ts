@@ -59,8 +59,13 @@ async function main(given: readonly string[]): Promise<void> {
 
 /** Says what went wrong, on stderr (with `--json` an object on stdout too), and returns the exit code. */
 function explain(error: unknown, isJson: boolean): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.fine : EXIT.usage;
   const output = outputOf(isJson);
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return EXIT.fine;
+    // It has said so on stderr itself.
+    if (isJson) output.answer({ error: error.message.replace(/^error: /, "") }, "");
+    return EXIT.usage;
+  }
   const say = (message: string, code: number, json: unknown = { error: message }): number => {
     if (isJson) output.answer(json, message);
     else output.progress(message);
