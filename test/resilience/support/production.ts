@@ -167,7 +167,9 @@ export async function startProduction(
       ),
     async timeline(run) {
       const { body } = await production.ask("GET", `/v1/runs/${encodeURIComponent(run)}/timeline`);
-      return body.entries.map(({ kind, step }: { kind: string; step: string | null }) => `${kind} ${step ?? ""}`.trim());
+      return body.entries.map(({ kind, step }: { kind: string; step: string | null }) =>
+        `${kind} ${step ?? ""}`.trim(),
+      );
     },
     mailsTo: (account) =>
       mailbox
@@ -200,14 +202,29 @@ export function customers(id: string, fields: Record<string, unknown> = {}): unk
     accounts: [
       {
         id,
-        fields: { name: id, timezone: "Europe/Warsaw", locale: "en", csm: "ann", is_test: false, stage: "adoption", ...fields },
+        fields: {
+          name: id,
+          timezone: "Europe/Warsaw",
+          locale: "en",
+          csm: "ann",
+          is_test: false,
+          stage: "adoption",
+          ...fields,
+        },
       },
     ],
     contacts: [
       {
         id: `${id}-pat`,
         accountId: id,
-        fields: { name: "Pat Roe", email: `pat@${id}.example`, role: "champion", is_primary: true, is_active: true, locale: "en" },
+        fields: {
+          name: "Pat Roe",
+          email: `pat@${id}.example`,
+          role: "champion",
+          is_primary: true,
+          is_active: true,
+          locale: "en",
+        },
       },
     ],
   };

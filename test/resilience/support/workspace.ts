@@ -8,8 +8,10 @@ export function workspace(
     files[`${name}/playbook.yaml`] = headOf(name) + steps;
     for (const [, template = ""] of steps.matchAll(/template: ([\w-]+)/g)) {
       const text =
-        templates[template] ?? `---\nsubject: "${template} for {{ account.name }}"\npreheader: "${template}"\n---\n${template}.\n`;
-      for (const locale of ["en", "pl", "ru"]) files[`${name}/templates/${template}.${locale}.md`] = text;
+        templates[template] ??
+        `---\nsubject: "${template} for {{ account.name }}"\npreheader: "${template}"\n---\n${template}.\n`;
+      for (const locale of ["en", "pl", "ru"])
+        files[`${name}/templates/${template}.${locale}.md`] = `${text}\n(${locale})\n`;
     }
   }
   return files;
