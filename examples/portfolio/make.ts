@@ -13,6 +13,8 @@ export const YEAR_BEGINS = Date.UTC(2026, 0, 5);
 export const YEAR_DAYS = 364;
 /** Usage is known for so many weeks before the year: a normal week needs eight. */
 const WEEKS_BEFORE = 10;
+/** And for some after it, so that nobody seems to stop on its last day. */
+const WEEKS_AFTER = 12;
 const DAY = 86_400_000;
 const HOUR = 3_600_000;
 
@@ -138,7 +140,7 @@ class Tables {
 
   /** One sample a week and person, on Mondays at noon: every window of 7 days holds exactly one. */
   private usageOf(story: AccountStory, people: readonly Person[]): void {
-    for (let week = -WEEKS_BEFORE; week < YEAR_DAYS / 7; week++) {
+    for (let week = -WEEKS_BEFORE; week < YEAR_DAYS / 7 + WEEKS_AFTER; week++) {
       const day = week * 7 + 0.5;
       const factor = usageFactor(story, day);
       const active = people.filter((person) => day >= (person.uses?.from ?? -1e9) && day < (person.uses?.until ?? 1e9));

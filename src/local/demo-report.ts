@@ -35,7 +35,17 @@ export interface DemoSummary {
     covered: number;
     snoozed: number;
   };
-  slack: { posts: number; nudges: number; tasks: number; others: number; interactions: number; failed: number };
+  slack: {
+    posts: number;
+    nudges: number;
+    tasks: number;
+    others: number;
+    /** Tasks whose message was still in the outbox in the end. */
+    underWay: number;
+    underWay: number;
+    interactions: number;
+    failed: number;
+  };
   /** `from → to` → how often; and how the accounts stand in the end. */
   health: { changes: Counts; now: Counts };
   /** What is not as it should be, in sentences. */
@@ -46,10 +56,12 @@ export interface DemoSummary {
 export interface LedgerMessage {
   readonly id: string;
   readonly channel: "email" | "slack";
-  readonly run: string;
+  /** null: of no run (a task's own message, a reminder, a digest). */
+  readonly run: string | null;
   readonly step: string;
   /** Of mails. */
   readonly contact: string | null;
+  readonly status: string;
 }
 
 export interface ReportInput {
@@ -99,6 +111,7 @@ export function reportOf(given: ReportInput): DemoSummary {
       nudges: 0,
       tasks: 0,
       others: 0,
+      underWay: 0,
       interactions: desk.stats().interactions,
       failed: desk.stats().interactionsFailed,
     },
@@ -202,7 +215,7 @@ function countPosts({ timelines, messages, tasks, desk }: ReportInput, summary: 
     for (const { kind, step } of entries) if (kind === "slack.posted") add(expected, `${run} ${step}`);
   const got: Counts = {};
   for (const { id, channel, run, step } of messages)
-    if (channel === "slack" && desk.count(id) > 0) add(got, `${run} ${step}`);
+    if (channel === "slack" && run !== null && desk.count(id) > 0) add(got, `${run} ${step}`);
   for (const place of new Set([...Object.keys(expected), ...Object.keys(got)])) {
     const [wanted, there] = [expected[place] ?? 0, got[place] ?? 0];
     slack.nudges += there;
@@ -211,11 +224,15 @@ function countPosts({ timelines, messages, tasks, desk }: ReportInput, summary: 
     if (there > wanted)
       tell(summary, "duplicated", there - wanted, `${place}: ${there} nudges on the desk, ${wanted} by the timeline`);
   }
+  const ledger = new Map(messages.map((message) => [message.id, message.status]));
   for (const task of tasks) {
-    if (desk.count(deliveryId(taskMessageKey(task.id))) > 0) slack.tasks += 1;
-    // What was closed before anybody could see it needs no message any more.
-    else if (task.status === "open" || task.status === "done")
-      tell(summary, "lost", 1, `task ${task.id} (${task.step}) was never on the desk`);
+    const id = deliveryId(taskMessageKey(task.id));
+    const status = ledger.get(id);
+    if (desk.count(id) > 0) slack.tasks += 1;
+    else if (status === "sent") tell(summary, "lost", 1, `task ${task.id} (${task.step}) is not on the desk`);
+    else if (status === undefined) tell(summary, "lost", 1, `task ${task.id} (${task.step}) has no message`);
+    // What was closed before anybody could see it needs none any more; the rest was on its way when the worker stopped.
+    else if (status !== "skipped") slack.underWay += 1;
   }
   slack.others = slack.posts - slack.nudges - slack.tasks;
 }

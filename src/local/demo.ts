@@ -432,7 +432,7 @@ async function summarise(api: DemoApi, databaseUrl: string, system: LocalSystem)
   const database = openDatabase(databaseUrl, { poolMax: 1, applicationName: "waypost demo" });
   try {
     const messages = await database.client<LedgerMessage[]>`
-      select id, channel, run_id as run, coalesce(step, '') as step, contact_id as contact from deliveries where run_id is not null`;
+      select id, channel, run_id as run, coalesce(step, '') as step, contact_id as contact, status from deliveries`;
     const changes = await database.client<{ from: string; to: string }[]>`
       select payload->>'from' as from, payload->>'to' as to from events where name = 'health.changed'`;
     const now = await database.client<
