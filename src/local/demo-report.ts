@@ -42,7 +42,6 @@ export interface DemoSummary {
     others: number;
     /** Tasks whose message was still in the outbox in the end. */
     underWay: number;
-    underWay: number;
     interactions: number;
     failed: number;
   };
