@@ -36,7 +36,7 @@ export async function walk(plan: Plan, from: RunState, world: World): Promise<Ru
     from,
     from.phase === "new" ? { kind: "start", at: from.clock } : { kind: "tick", at: from.clock },
   );
-  /** The state before a tick that nothing has come of yet. */
+  /** The state before ticks that nothing has come of yet: until the world has been asked, an earlier event may still turn up. */
   let before: Advanced | undefined;
 
   const take = (events: readonly RunEvent[]): void => {
@@ -45,7 +45,12 @@ export async function walk(plan: Plan, from: RunState, world: World): Promise<Ru
 
   while (now.state.phase !== "ended") {
     world.observe(now.state);
-    if (before === undefined) take(world.arrived());
+    const arrived = world.arrived();
+    if (arrived.length > 0) {
+      now = before ?? now;
+      before = undefined;
+      take(arrived);
+    }
     if (now.commands.length > 0 || now.state.journal.length > 0 || now.state.unconfirmed.length > UNCONFIRMED_MAX) {
       let response = await world.perform(requestOf(now));
       if (response.retry !== undefined && response.events.length === 0) {
@@ -68,11 +73,10 @@ export async function walk(plan: Plan, from: RunState, world: World): Promise<Ru
       take(response.events);
       continue;
     }
-    before = undefined;
-    if (world.isLong()) return now.state;
+    if (world.isLong()) return (before ?? now).state;
     const wake = nextWake(now.state);
     if (wake !== undefined && world.hasReached(wake)) {
-      before = now;
+      before ??= now;
       now = advance(plan, now.state, { kind: "tick", at: wake });
     } else {
       await world.idle(wake);
