@@ -23,12 +23,12 @@ beforeAll(async () => {
   await house.ask("POST", "/v1/playbooks", { body: { files: smallWorkspace() } });
   await house.ask("PUT", "/v1/customers", {
     body: {
-      accounts: [{ id: "acme", fields: { name: "Acme", timezone: "UTC" } }],
+      accounts: [{ id: "awayco", fields: { name: "Acme", timezone: "UTC" } }],
       contacts: [
         {
           id: "c1",
-          accountId: "acme",
-          fields: { name: "Pat", email: "pat@acme.example", role: "champion", is_active: true },
+          accountId: "awayco",
+          fields: { name: "Pat", email: "pat@awayco.example", role: "champion", is_active: true },
         },
       ],
     },
@@ -42,7 +42,7 @@ afterAll(async () => {
   await temporal?.cut();
 });
 
-const event = (id: string) => ({ id, name: "signal.raised", account: "acme", payload: {} });
+const event = (id: string) => ({ id, name: "signal.raised", account: "awayco", payload: {} });
 
 test("while Postgres is away: 503 with Retry-After, nothing half done, and it goes on by itself", async () => {
   const token = await house.token("events:write", "runs:read");
@@ -68,12 +68,12 @@ test("while Postgres is away: 503 with Retry-After, nothing half done, and it go
     return sent.status === 503 ? undefined : sent;
   });
   expect(again.status).toBe(202);
-  await eventually(async () => (await house.ask("GET", "/v1/runs?account=acme", { token })).body.runs[0]);
+  await eventually(async () => (await house.ask("GET", "/v1/runs?account=awayco", { token })).body.runs[0]);
 }, 120_000);
 
 test("while Temporal is away: what is accepted waits, operating a run is 503, and the worker stays up", async () => {
   const run = await eventually(async () => {
-    const found = (await house.ask("GET", "/v1/runs?account=acme")).body.runs[0];
+    const found = (await house.ask("GET", "/v1/runs?account=awayco")).body.runs[0];
     return found?.position.includes("answer") ? found.id : undefined;
   });
   await temporal.cut();
@@ -81,7 +81,7 @@ test("while Temporal is away: what is accepted waits, operating a run is 503, an
   expect([pause.status, pause.headers.get("retry-after")]).toEqual([503, "5"]);
   const lost = { id: "away-2", name: "contract.lost", payload: { contract_id: "k1" } };
   await house.ask("PUT", "/v1/customers", {
-    body: { contracts: [{ id: "k1", accountId: "acme", fields: { status: "active" } }] },
+    body: { contracts: [{ id: "k1", accountId: "awayco", fields: { status: "active" } }] },
   });
   expect((await house.ask("POST", "/v1/events", { body: lost })).status).toBe(202);
   const ready = await house.ask("GET", "/readyz", { token: "" });

@@ -434,7 +434,12 @@ test("a bad row of customers is refused by itself, with its index", async () => 
     { kind: "users", index: 0, reason: "must be an object" },
     { kind: "accounts", index: 1, reason: '"feilds" is not known; did you mean "fields"?' },
     { kind: "samples", index: 0, reason: 'at must be an instant such as "2026-03-02T09:00:00Z"' },
-    { kind: "accounts", index: 2, reason: 'no field "teir" of accounts is declared; did you mean "tier"?' },
+    {
+      kind: "accounts",
+      index: 2,
+      field: "teir",
+      reason: 'no field "teir" of accounts is declared; did you mean "tier"?',
+    },
   ]);
 });
 

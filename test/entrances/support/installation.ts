@@ -12,7 +12,10 @@ import { type FreshDatabase, freshDatabase } from "../../support/database.js";
 import { shippedFiles } from "../../support/workspace.js";
 import { workflowBundle } from "../../support/workflow-bundle.js";
 
-/** The processes of an installation inside this one: a server, perhaps workers, a database and a task queue of their own. */
+/**
+ * The processes of an installation inside this one: a server, perhaps workers, a database and a task queue of their own. Temporal's namespace is
+ * shared with other test files: a run's id is taken for ever, so each file names accounts that no other has.
+ */
 export interface Installation {
   readonly url: string;
   readonly environment: EnvironmentWith<"DATABASE_URL" | "TEMPORAL_ADDRESS" | "SMTP_URL" | "PUBLIC_URL">;

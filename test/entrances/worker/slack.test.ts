@@ -29,12 +29,12 @@ beforeAll(async () => {
   await house.ask("PUT", "/v1/customers", {
     body: {
       users: [{ id: "u1", name: "Ann Lee", email: "ann@waypost.example", timezone: "UTC", calendar: "standard" }],
-      accounts: [{ id: "acme", fields: { name: "Acme", timezone: "UTC", csm: "u1" } }],
+      accounts: [{ id: "slackco", fields: { name: "Acme", timezone: "UTC", csm: "u1" } }],
       contacts: [
         {
           id: "c1",
-          accountId: "acme",
-          fields: { name: "Pat", email: "pat@acme.example", role: "champion", is_active: true },
+          accountId: "slackco",
+          fields: { name: "Pat", email: "pat@slackco.example", role: "champion", is_active: true },
         },
       ],
     },
@@ -46,11 +46,11 @@ afterAll(async () => {
 });
 
 test("a task is posted by the worker, completed by a signed press on the server's port, and in the audit", async () => {
-  await house.ask("POST", "/v1/events", { body: { id: "s1", name: "signal.raised", account: "acme", payload: {} } });
+  await house.ask("POST", "/v1/events", { body: { id: "s1", name: "signal.raised", account: "slackco", payload: {} } });
   const message = await eventually(async () => desk.posts().find(({ text }) => text.includes("Call Acme")));
   await desk.press({ ts: message.ts, channel: message.channel, user: "U1", actionId: "task:complete" });
   const task = await eventually(async () => {
-    const [found] = (await house.ask("GET", "/v1/tasks?account=acme")).body.tasks;
+    const [found] = (await house.ask("GET", "/v1/tasks?account=slackco")).body.tasks;
     return found?.status === "done" ? found : undefined;
   });
   expect(task.closedBy).toBe("u1");

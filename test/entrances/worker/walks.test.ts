@@ -21,7 +21,7 @@ beforeAll(async () => {
           calendar: "standard",
         },
       ],
-      accounts: ["acme", "busy", "late"].map((id) => ({
+      accounts: ["walka", "walkb", "walkc"].map((id) => ({
         id,
         fields: {
           name: id,
@@ -34,7 +34,7 @@ beforeAll(async () => {
           stage: "adoption",
         },
       })),
-      contacts: ["acme", "busy", "late"].map((id) => ({
+      contacts: ["walka", "walkb", "walkc"].map((id) => ({
         id: `${id}-c1`,
         accountId: id,
         fields: {
@@ -67,22 +67,24 @@ async function timelineOf(run: string): Promise<{ kind: string; step: string | n
 
 test("an event walks through the house: HTTP, enrolment, Temporal, SMTP, task, reply, timeline", async () => {
   const worker = await house.startWorker();
-  const sent = await house.ask("POST", "/v1/events", { body: signal("acme", "walk-1") });
+  const sent = await house.ask("POST", "/v1/events", { body: signal("walka", "walk-1") });
   expect([sent.status, sent.body]).toEqual([202, { id: "walk-1", status: "accepted" }]);
 
-  const run = await runOf("acme", ({ position }) => position.includes("answer"));
-  expect(run.id).toBe("run/hello/acme/acme/1");
-  const [mail] = house.mailbox.messages().filter(({ to }) => to.includes("pat@acme.example"));
+  const run = await runOf("walka", ({ position }) => position.includes("answer"));
+  expect(run.id).toBe("run/hello/walka/walka/1");
+  const [mail] = house.mailbox.messages().filter(({ to }) => to.includes("pat@walka.example"));
   expect(mail?.subject).toBe("Hello, Pat Roe");
 
-  const { tasks } = (await house.ask("GET", "/v1/tasks?account=acme")).body;
-  expect(tasks).toMatchObject([{ title: "Call acme", assignee: "u1", status: "open", required: true, ask: "outcome" }]);
+  const { tasks } = (await house.ask("GET", "/v1/tasks?account=walka")).body;
+  expect(tasks).toMatchObject([
+    { title: "Call walka", assignee: "u1", status: "open", required: true, ask: "outcome" },
+  ]);
   const done = await house.ask("POST", `/v1/tasks/${tasks[0].id}/complete`, { body: { by: "u1", outcome: "reached" } });
   expect([done.status, done.body.status, done.body.closedBy]).toEqual([200, "done", "u1"]);
 
   const replied = { id: "walk-2", name: "email.replied", payload: { delivery: mail?.messageId } };
   expect((await house.ask("POST", "/v1/events", { body: replied })).body).toEqual({ id: "walk-2", status: "accepted" });
-  await runOf("acme", ({ status }) => status === "ended");
+  await runOf("walka", ({ status }) => status === "ended");
   const kinds = (await timelineOf(run.id)).map(({ kind, step }) => `${kind} ${step ?? ""}`.trim());
   expect(kinds).toEqual([
     "run.started",
@@ -98,27 +100,27 @@ test("an event walks through the house: HTTP, enrolment, Temporal, SMTP, task, r
 }, 120_000);
 
 test("with no worker nothing is lost: what was accepted is done when one comes", async () => {
-  await house.ask("POST", "/v1/events", { body: signal("late", "late-1") });
-  expect((await house.ask("GET", "/v1/runs?account=late")).body.runs).toEqual([]);
+  await house.ask("POST", "/v1/events", { body: signal("walkc", "walkc-1") });
+  expect((await house.ask("GET", "/v1/runs?account=walkc")).body.runs).toEqual([]);
   const worker = await house.startWorker();
-  await runOf("late", ({ position }) => position.includes("answer"));
+  await runOf("walkc", ({ position }) => position.includes("answer"));
   expect(await worker.stop()).toBe(0);
 }, 120_000);
 
 test("a shut-down lets a mail that is on its way get its answer: sent once, and the run goes on with the next worker", async () => {
   const worker = await house.startWorker();
-  house.mailbox.misbehave({ kind: "delay", at: "body", delayMs: 1_500, to: "pat@busy.example" });
-  await house.ask("POST", "/v1/events", { body: signal("busy", "busy-1") });
+  house.mailbox.misbehave({ kind: "delay", at: "body", delayMs: 1_500, to: "pat@walkb.example" });
+  await house.ask("POST", "/v1/events", { body: signal("walkb", "walkb-1") });
   await eventually(async () =>
-    house.mailbox.messages().some(({ to }) => to.includes("pat@busy.example")) ? true : undefined,
+    house.mailbox.messages().some(({ to }) => to.includes("pat@walkb.example")) ? true : undefined,
   );
   const before = performance.now();
   expect(await worker.stop()).toBe(0);
   expect(performance.now() - before).toBeLessThan(8_000);
   house.mailbox.behave();
   await house.startWorker();
-  const run = await runOf("busy", ({ position }) => position.includes("answer"));
-  expect(house.mailbox.messages().filter(({ to }) => to.includes("pat@busy.example"))).toHaveLength(1);
+  const run = await runOf("walkb", ({ position }) => position.includes("answer"));
+  expect(house.mailbox.messages().filter(({ to }) => to.includes("pat@walkb.example"))).toHaveLength(1);
   expect((await timelineOf(run.id)).filter(({ kind }) => kind === "email.sent")).toHaveLength(1);
 }, 120_000);
 
@@ -142,7 +144,7 @@ steps:
 `,
   };
   expect((await house.ask("POST", "/v1/playbooks", { body: { files } })).body.errors ?? []).toEqual([]);
-  const { body } = await house.ask("POST", "/v1/enrolments", { body: { playbook: "stuck", account: "acme" } });
+  const { body } = await house.ask("POST", "/v1/enrolments", { body: { playbook: "stuck", account: "walka" } });
   const at = `/v1/runs/${encodeURIComponent(body.run)}`;
   const parked = () =>
     eventually(async () =>
@@ -176,10 +178,10 @@ test("the daily sweep is poked by a Schedule, and measures everybody", async () 
   expect(schedule.spec.intervals?.[0]?.every).toBe(300_000);
   await house.wired.temporal.schedule.getHandle(`waypost-sweep-${house.wired.taskQueue}`).trigger();
   const health = await eventually(async () => {
-    const answer = await house.ask("GET", "/v1/accounts/acme/health");
+    const answer = await house.ask("GET", "/v1/accounts/walka/health");
     return answer.status === 200 ? answer.body : undefined;
   });
-  expect(health).toMatchObject({ account: "acme", override: null });
+  expect(health).toMatchObject({ account: "walka", override: null });
 }, 120_000);
 
 test("no address and no token is in any line of the log", () => {
