@@ -57,6 +57,8 @@ const patient = proxyActivities<RunActivities>({
 /** One delivery that must be tried again: back-off lives in the ledger and comes as `nextRetryDelay`. */
 const persistent = proxyActivities<RunActivities>({
   startToCloseTimeout: "15 minutes",
+  // Beaten every 2 s: a killed worker is noticed, and a cancellation arrives, within this.
+  heartbeatTimeout: "10 seconds",
   retry: { initialInterval: "1 second", backoffCoefficient: 2, maximumInterval: "10 minutes" },
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 });

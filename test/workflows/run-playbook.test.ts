@@ -19,7 +19,7 @@ describe("a run on Temporal", () => {
   const taskQueue = `test-${process.pid}-${Date.now()}`;
 
   beforeAll(async () => {
-    const address = inject("temporalAddress");
+    const address = inject("temporalAddress") ?? "";
     client = await connectTemporal({ address, namespace: "default" });
     const perform = async (request: Parameters<SimulatedWorld["perform"]>[1]) => {
       const found = runs.get(request.run);

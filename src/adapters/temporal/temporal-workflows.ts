@@ -47,7 +47,8 @@ export function temporalWorkflows(client: Client, taskQueue: string = TASK_QUEUE
           args: [start],
           // The id is unique for ever (its ordinal comes from Postgres): a second start is a repeated one.
           workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
-          workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
+          workflowIdConflictPolicy: WorkflowIdConflictPolicy.FAIL,
+          memo: { plan: start.plan.hash, startedAt: start.run.startedAt },
           typedSearchAttributes: new TypedSearchAttributes([
             { key: SEARCH_ATTRIBUTES.playbook, value: start.run.playbook },
             { key: SEARCH_ATTRIBUTES.account, value: start.run.accountId },
@@ -55,8 +56,8 @@ export function temporalWorkflows(client: Client, taskQueue: string = TASK_QUEUE
           ]),
         });
       } catch (error) {
-        if (error instanceof WorkflowExecutionAlreadyStartedError) return;
-        throw error;
+        if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+        await mustBeThis(client, start);
       }
     },
 
@@ -93,4 +94,16 @@ export function temporalWorkflows(client: Client, taskQueue: string = TASK_QUEUE
       }
     },
   };
+}
+
+/**
+ * A workflow with the run's id is there: it must be this run, started before. Another one is what a database that was made anew finds in a
+ * namespace that still remembers the old one's runs; to take it for ours would leave the run without a workflow, and nobody told.
+ */
+async function mustBeThis(client: Client, { run, plan }: RunStart): Promise<void> {
+  const { memo } = await client.workflow.getHandle(run.id).describe();
+  if (memo?.["plan"] === plan.hash && memo["startedAt"] === run.startedAt) return;
+  throw new Error(
+    `Temporal knows another run ${run.id}: this namespace belongs to another database, or to an earlier one. Give each installation a namespace of its own.`,
+  );
 }
