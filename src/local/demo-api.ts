@@ -8,6 +8,8 @@ export interface ApiRun {
   readonly contact: string | null;
   readonly status: string;
   readonly outcome: string | null;
+  readonly startedAt: string;
+  readonly endedAt: string | null;
   readonly position: readonly string[];
   readonly parked: { readonly step: string; readonly reason: string } | null;
 }

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -139,6 +139,7 @@ async function demoOn(
     summary.emails.unsubscribed = people.tally.unsubscribed;
     const isAnyParked = Object.values(summary.runs).some((row) => (row["needs attention"] ?? 0) > 0);
     summary.ok = summary.duplicated === 0 && summary.lost === 0 && leftBehind === 0 && !isAnyParked;
+    writeFileSync(join(stack.folder, "demo-outcomes.json"), `${JSON.stringify(await outcomesOf(api), undefined, 1)}\n`);
     say(summaryText(summary));
     say(
       `Worker started again ${system.worker.restarts()} times. People pressed ${people.tally.pressed} buttons (${people.tally.refused} refused) and told ${people.tally.events} events.`,
@@ -451,6 +452,17 @@ async function summarise(api: DemoApi, databaseUrl: string, system: LocalSystem)
   } finally {
     await database.close();
   }
+}
+
+/** Every run that the year began: how it ended, or `live`. For comparing two demos. */
+async function outcomesOf(api: DemoApi): Promise<Record<string, string>> {
+  const end = YEAR_BEGINS + YEAR_DAYS * DAY_MS;
+  const ofYear = (await api.runs()).filter((run) => (parseInstant(run.startedAt) ?? 0) < end);
+  const outcome = (run: ApiRun) =>
+    run.outcome !== null && (parseInstant(run.endedAt ?? "") ?? end) < end ? run.outcome : "live";
+  return Object.fromEntries(
+    ofYear.map((run): [string, string] => [run.id, outcome(run)]).sort(([a], [b]) => (a < b ? -1 : 1)),
+  );
 }
 
 function linksText(stack: Stack, system: LocalSystem): string {
