@@ -37,9 +37,10 @@ export async function textVariables(
   const known: Record<string, FactValue | null | undefined> = {
     now: scene.now(),
     ...context.scope,
-    "csm.name": csm?.name,
-    "csm.first_name": csm?.name.split(" ")[0],
-    "csm.email": csm?.email,
+    // Without a CSM the sender of last resort speaks: the checker lets texts rely on these (playbook/environment.ts).
+    "csm.name": csm?.name ?? policy.email.from.name,
+    "csm.first_name": csm?.name.split(" ")[0] ?? policy.email.from.name,
+    "csm.email": csm?.email ?? policy.email.from.address,
     "csm.title": csm?.title,
     "csm.booking_url": csm?.bookingUrl,
     "manager.name": manager?.name,
@@ -48,7 +49,10 @@ export async function textVariables(
     "company.domain": policy.company.domain,
     "company.support_email": policy.company.supportEmail,
     "company.postal_address": policy.company.postalAddress,
-    "links.booking": context.sender?.bookingUrl ?? csm?.bookingUrl,
+    "links.booking":
+      context.sender?.bookingUrl ??
+      csm?.bookingUrl ??
+      `mailto:${(context.sender ?? csm)?.email ?? policy.email.from.address}`,
     ...facts,
   };
   const values: Record<string, FactValue> = {};

@@ -11,10 +11,13 @@ beforeAll(async () => {
     twice: mail("first") + waitForGo() + mail("second") + END,
     once: mail("single") + END,
     nudge: `  - { id: told, slack: { to: "#gone", text: "Look at {{ account.name }}" } }\n${END}`,
-    booking: mail("book") + END,
+    priced: mail("price") + END,
+    signed: mail("signature") + END,
   };
-  const book = "---\nsubject: Book\npreheader: Book\n---\n[Book]({{ links.booking }})\n";
-  await waypost.publish(workspace(playbooks, { book }));
+  const price = "---\nsubject: Price\npreheader: Price\n---\nIt is {{ account.arr | default: 0 | money }}.\n";
+  const signature =
+    "---\nsubject: Signed\npreheader: Signed\n---\n[Book]({{ links.booking }}) {{ csm.first_name }}, {{ csm.email }}\n";
+  await waypost.publish(workspace(playbooks, { price, signature }));
 }, 60_000);
 afterAll(async () => waypost?.stop());
 
@@ -132,9 +135,12 @@ test("Slack's rate limit is waited out, and the message is posted once", async (
 test("a mail that can't be filled in parks its run: skip goes on, stop ends it, retry sends once the value is there", async () => {
   const ids = ["skipped", "stopped", "mended"];
   for (const id of ids) await waypost.account(id);
-  for (const id of ids) await waypost.signal("booking", id);
+  for (const id of ids) await waypost.signal("priced", id);
   const [skip, stop, retry] = await Promise.all(ids.map((id) => waypost.run(id, parked)));
-  expect(skip?.parked).toMatchObject({ step: "book", reason: "book.en.md: line 5: undefined variable: links.booking" });
+  expect(skip?.parked).toMatchObject({
+    step: "price",
+    reason: 'price.en.md: line 5: money: the currency is not known; write money: "EUR"',
+  });
 
   const path = (id = "") => `/v1/runs/${encodeURIComponent(id)}`;
   expect((await waypost.ask("POST", `${path(skip?.id)}/skip`)).status).toBe(202);
@@ -147,11 +153,24 @@ test("a mail that can't be filled in parks its run: skip goes on, stop ends it, 
   expect([again.code, again.json()]).toEqual([1, { ok: false, reason: "the run has ended" }]);
 
   await waypost.ask("PUT", "/v1/customers", {
-    users: [{ id: "ann", name: "Ann Lee", email: "ann@waypost.example", bookingUrl: "https://book.example/ann" }],
+    contracts: [{ id: "c-1", accountId: "mended", fields: { currency: "EUR", status: "active" } }],
   });
   expect((await waypost.waypost("retry", retry?.id ?? "")).code).toBe(0);
   expect((await waypost.run("mended", ended)).outcome).toBe("done");
-  expect(ids.map((id) => waypost.mailsTo(id))).toEqual([[], [], ["Book"]]);
+  expect(ids.map((id) => waypost.mailsTo(id))).toEqual([[], [], ["Price"]]);
+});
+
+test("an account without a CSM, and a CSM without a booking page, are written to all the same", async () => {
+  await waypost.account("orphan", { csm: null });
+  await waypost.account("bookless");
+  for (const id of ["orphan", "bookless"]) await waypost.signal("signed", id);
+  for (const id of ["orphan", "bookless"]) await waypost.run(id, ended);
+  const text = (id: string) =>
+    waypost.mailbox.messages().find(({ to }) => to.includes(`pat@${id}.example`))?.text ?? "";
+  expect(text("orphan")).toContain("Acme CS, success@waypost.example");
+  expect(text("orphan")).toContain("Book <success@waypost.example>");
+  expect(text("bookless")).toContain("Ann, ann@waypost.example");
+  expect(text("bookless")).toContain("Book <ann@waypost.example>");
 });
 
 test("the kill switch holds all mail at once; release lets it go, once", async () => {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { freePort } from "../../src/local/free-port.js";
 import { eventually, pause, type Production, runWaypost, startProduction, startProgram } from "./support/production.js";
-import { END, mail, waitForGo, workspace } from "./support/workspace.js";
+import { END, mail, workspace } from "./support/workspace.js";
 
 let waypost: Production;
 const folder = mkdtempSync(join(tmpdir(), "waypost-processes-"));
@@ -13,7 +13,7 @@ const folder = mkdtempSync(join(tmpdir(), "waypost-processes-"));
 beforeAll(async () => {
   waypost = await startProduction();
   await waypost.server();
-  await waypost.publish(workspace({ walk: WALK, slow: mail("slow") + END }));
+  await waypost.publish(workspace({ walk: WALK }));
 }, 60_000);
 afterAll(async () => {
   await waypost?.stop();

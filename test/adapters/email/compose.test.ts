@@ -287,7 +287,7 @@ describe("templates that can't be filled in", () => {
   const attempt = (source: string, variables = {}) => composer.mail(draft({ variables }, source));
 
   test.each([
-    ["---\nsubject: x\n---\none\n{{ account.name }}", "welcome.en.md: line 5: undefined variable: account"],
+    ["---\nsubject: x\n---\none\n{{ account.name }}", "welcome.en.md: line 5: undefined variable: account.name"],
     ["---\nsubject: x\n---\n{% if a.b %}\n{{ a.c }}\n{% endif %}", "welcome.en.md: line 5: undefined variable: a.c"],
     ["---\nsubject: x\n---\n{{ a.b | nope }}", "welcome.en.md: line 4: undefined filter: nope"],
     ["---\nsubject: x\n---\n{{ a.b | raw }}", "welcome.en.md: line 4: undefined filter: raw"],

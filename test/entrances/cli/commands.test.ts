@@ -1,11 +1,10 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { mkdirSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { freePort } from "../../../src/local/free-port.js";
-import { runWaypost } from "../../resilience/support/production.js";
+import { runWaypost, writeFiles } from "../../resilience/support/production.js";
 import { mail, workspace } from "../../resilience/support/workspace.js";
 
 const COMMANDS = new URL("../../../src/entrances/cli/commands/", import.meta.url);
@@ -150,11 +149,8 @@ describe("exit codes, and errors that say what to do", () => {
   }, 30_000);
 
   test("1, the answer is no: publish --check shows the place in the file, with a caret", async () => {
-    const files = { ...workspace({ hello: mail("hello").replace("champion", "champio") }) };
-    for (const [path, text] of Object.entries(files)) {
-      mkdirSync(join(folder, "broken", path, ".."), { recursive: true });
-      writeFileSync(join(folder, "broken", path), text);
-    }
+    const files = workspace({ hello: mail("hello").replace("champion", "champio") });
+    await writeFiles(join(folder, "broken"), files);
     const { code, stdout, stderr } = await waypost("publish", "broken", "--check");
     expect([code, stdout]).toEqual([1, ""]);
     expect(stderr).toBe(`hello/playbook.yaml:9:31: error: There is no contact role "champio". [WP203]

@@ -288,7 +288,7 @@ export async function writeFiles(folder: string, files: Readonly<Record<string, 
 export async function eventually<T>(
   look: () => Promise<T | undefined>,
   explain: () => Promise<string> = async () => "",
-  timeoutMs = 20_000,
+  timeoutMs = 15_000,
 ): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
