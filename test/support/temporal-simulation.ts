@@ -108,9 +108,14 @@ class HostedSimulation {
   /** Several simulations have runs of the same name: on the server each has its own. */
   private async walk(plan: RunPlan, state: RunState, world: World): Promise<RunState> {
     const id = `${this.name}/${state.run.id}`;
-    this.performs.set(id, (request) => {
+    // What a call has handed over is not signalled too: a signal that comes while the run completes makes the server reject the
+    // completion, and the whole workflow task is done again, meeting its own effects.
+    const handed = new Set<string>();
+    this.performs.set(id, async (request) => {
       this.lastPerformAt = Date.now();
-      return world.perform({ ...request, run: state.run.id });
+      const response = await world.perform({ ...request, run: state.run.id });
+      for (const event of response.events) handed.add(event.id);
+      return response;
     });
     this.open.add(id);
     const workflows = temporalWorkflows(this.client, this.taskQueue);
@@ -134,7 +139,7 @@ class HostedSimulation {
     while (outcome === undefined) {
       await Promise.race([result, world.idle(undefined)]);
       for (let events = world.arrived(); events.length > 0; events = world.arrived())
-        for (const event of events) await workflows.signal(id, event);
+        for (const event of events) if (!handed.has(event.id)) await workflows.signal(id, event);
     }
     return { ...state, phase: "ended", outcome };
   }
