@@ -5,7 +5,7 @@ import { effectKey, exactMs, preparationFacts } from "./flow.js";
 import type { Machine } from "./machine.js";
 import type { AroundStep, PlayStep, RepeatStep, Step, TaskStep, WaitForStep, WaitStep } from "./plan.js";
 import { conditionFacts } from "./plan-index.js";
-import { lookupIn, outsideFacts, valuesOf } from "./scope.js";
+import { lookupIn, outsideFacts, valuesOf, withLocals } from "./scope.js";
 import type { Chore, Position } from "./state.js";
 
 /** A command, and what its outcome is for: a chore, the exit check, or a position's slot. */
@@ -100,7 +100,7 @@ function positionCommands(m: Machine, key: string, position: Position, isHushed:
       const asked: Asked[] = [];
       if (position.phase === "arm" || (position.phase === "confirm" && position.confirmed !== true)) {
         asked.push({
-          command: { ...timerBody(step, position), key: `${iterationKey(key, position)}:due`, ...named },
+          command: { ...timerBody(m, step, position), key: `${iterationKey(key, position)}:due`, ...named },
           owner: key,
           slot: "due",
         });
@@ -111,7 +111,7 @@ function positionCommands(m: Machine, key: string, position: Position, isHushed:
       return asked;
     }
     case "body":
-      return step.kind === "around" ? blockCommands(key, position, step.anchor, step.blocks, named) : [];
+      return step.kind === "around" ? blockCommands(m, key, position, step.anchor, step.blocks, named) : [];
     case "deferred":
     case "parked":
       return [];
@@ -134,6 +134,7 @@ function decisionFacts(step: Step): string[] {
 }
 
 function blockCommands(
+  m: Machine,
   key: string,
   position: Position,
   anchor: string,
@@ -149,7 +150,7 @@ function blockCommands(
           kind: "resolve_date",
           key: `${key}@${i}`,
           ...named,
-          date: { op: "fact", path: anchor },
+          date: withLocals({ op: "fact", path: anchor }, lookupIn(m.state, {})),
           offset: at,
           ...(block.status === "confirm" && block.due !== undefined ? { expected: block.due } : {}),
         },
@@ -160,7 +161,7 @@ function blockCommands(
   });
 }
 
-function timerBody(step: Step, position: Position): CommandBody {
+function timerBody(m: Machine, step: Step, position: Position): CommandBody {
   const expected =
     position.phase === "confirm" && position.timer !== undefined
       ? { expected: position.timer.due - position.timer.shift }
@@ -168,7 +169,7 @@ function timerBody(step: Step, position: Position): CommandBody {
   if (step.kind === "wait" && step.until.kind === "date") {
     return {
       kind: "resolve_date",
-      date: step.until.date,
+      date: withLocals(step.until.date, lookupIn(m.state, {})),
       ...(step.until.offset === undefined ? {} : { offset: step.until.offset }),
       ...expected,
     };

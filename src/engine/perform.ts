@@ -30,6 +30,8 @@ export interface PerformResponse {
    * turns up between two commands, the later one is not begun.
    */
   readonly events: readonly RunEvent[];
+  /** True: what the run brought along is written, although no command has an outcome yet; it can't be taken back any more. */
+  readonly isWritten?: boolean;
   /** Outcomes by command key, for a prefix of the commands. */
   readonly outcomes: Readonly<Record<string, Outcome>>;
   /** Set: this command must be retried with backoff as an activity of its own; later commands were not begun. */

@@ -42,6 +42,31 @@ export function lookupIn(
   };
 }
 
+/**
+ * The expression with what only the machine knows put in, so that the world can compute it; what is absent stays a fact, and is absent
+ * there too.
+ */
+export function withLocals(expression: Expression, lookup: FactLookup): Expression {
+  if (expression.op === "fact") {
+    const value = isLocal(expression.path) && expression.path !== "now" ? lookup(expression.path) : undefined;
+    return value === undefined || typeof value === "object" ? expression : { op: "literal", value };
+  }
+  if (expression.op === "has") {
+    return isLocal(expression.path) && expression.path !== "now"
+      ? { op: "literal", value: lookup(expression.path) !== undefined }
+      : expression;
+  }
+  const inside = (part: unknown): unknown =>
+    Array.isArray(part) ? part.map(inside) : isExpression(part) ? withLocals(part, lookup) : part;
+  return Object.fromEntries(
+    Object.entries(expression).map(([name, part]) => [name, inside(part)]),
+  ) as unknown as Expression;
+}
+
+function isExpression(part: unknown): part is Expression {
+  return part !== null && typeof part === "object" && !Array.isArray(part) && "op" in part;
+}
+
 /** The values behind the paths, absent ones left out: what a timeline line shows of a decision. */
 export function valuesOf(paths: readonly string[], lookup: FactLookup): Record<string, FactValue> {
   const values: Record<string, FactValue> = {};

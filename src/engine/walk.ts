@@ -64,7 +64,7 @@ export async function walk(plan: Plan, from: RunState, world: World): Promise<Ru
           commands: commands.map(({ speculative: _, ...command }) => command),
         });
       }
-      if (response.events.length > 0 && Object.keys(response.outcomes).length === 0) {
+      if (response.events.length > 0 && Object.keys(response.outcomes).length === 0 && response.isWritten !== true) {
         now = before ?? now;
       } else {
         now = advance(plan, now.state, { kind: "performed", at: now.state.clock, outcomes: response.outcomes });

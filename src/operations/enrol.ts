@@ -72,6 +72,9 @@ export async function enrolInto(
     return refused("no_subject", `playbook "${plan.playbook}" is about a contact, and none was named`);
   }
   await store.lockAccounts(tx, [accountId]);
+  if ((await store.customers.accounts(tx, [accountId])).length === 0) {
+    return refused("no_subject", `there is no account "${accountId}"`);
+  }
   const subject: FactSubject = {
     accountId,
     ...(isPersonal && contactId !== undefined ? { contactId } : {}),

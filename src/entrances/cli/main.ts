@@ -71,7 +71,11 @@ function explain(error: unknown, isJson: boolean): number {
     else output.progress(message);
     return code;
   };
-  if (error instanceof AnswerNo) return say(error.message, EXIT.no, error.json);
+  if (error instanceof AnswerNo) {
+    // "No" is an answer too: a report with bad rows can be kept like any other.
+    output.answer(error.json ?? { error: error.message }, error.message);
+    return EXIT.no;
+  }
   if (error instanceof UsageFault) return say(error.message, EXIT.usage);
   if (error instanceof EnvironmentFault)
     return say(error.message, EXIT.usage, { error: error.message, problems: error.problems });

@@ -27,6 +27,7 @@ export function registerDemo(program: Command): void {
 
 function minutes(text: string): number {
   const value = Number(text);
-  if (!(value >= 0.2 && value <= 525_600)) throw new InvalidArgumentError("It must be a number of minutes, at least 0.2.");
+  if (!(value >= 0.2 && value <= 525_600))
+    throw new InvalidArgumentError("It must be a number of minutes, at least 0.2.");
   return value;
 }

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { publishFiles } from "../../../operations/publish-files.js";
-import { createToken } from "../../../operations/tokens.js";
+import { createToken, revokeToken } from "../../../operations/tokens.js";
 import { SCOPES } from "../../../ports/tokens.js";
 import { readEnvironment } from "../../environment.js";
 import { createLogger } from "../../logger.js";
@@ -39,7 +39,6 @@ export function registerDev(program: Command): void {
             const published = await publishFiles(wired, files, actor());
             const name = `dev ${new Date().toISOString().slice(0, 19)}`;
             const { token } = await createToken(wired, { name, scopes: [...SCOPES] }, actor());
-            await wired.close();
             const links = {
               api: `${system.serverUrl}/v1`,
               token,
@@ -53,6 +52,8 @@ export function registerDev(program: Command): void {
               output.progress("The playbooks have errors and were not published: see `waypost publish --check`.");
             output.answer(links, inWords(links));
             await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+            await revokeToken(wired, name, actor());
+            await wired.close();
           } finally {
             await system.stop();
           }

@@ -153,7 +153,7 @@ function story({ run, title, version, timeline }: RunDetail): string {
     `${run.subject} ${run.contactId ?? run.accountId}, key ${run.key}`,
     run.status === "ended"
       ? `ended ${run.endedAt === undefined ? "" : formatInstant(run.endedAt)}: ${run.outcome}`
-      : `${run.status} at ${run.position.join(", ")}`,
+      : `${run.status} at ${where(run.position)}`,
     ...(run.parked === undefined
       ? []
       : [`needs attention since ${formatInstant(run.parked.at)}: ${run.parked.reason}`]),
