@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Colleague } from "../customers/people.js";
+import type { Policy } from "../engine/policy.js";
 import type { SlackBody } from "../ports/composer.js";
 import type { DeliveryRow } from "../ports/ledger.js";
 import type { Tx } from "../ports/transactions.js";
@@ -79,7 +80,25 @@ export async function postNotice(ports: DeskPorts, row: DeliveryRow, leftMs: num
     await ports.store.read((tx) => ports.ledger.drop(tx, row.key, "skipped", "its task is closed"));
     return { kind: "final", row };
   }
-  return postSlack(ports, row, body, leftMs, async () => randomUUID());
+  const standing = await postSlack(ports, row, body, leftMs, async () => randomUUID());
+  if (standing.kind === "final" && standing.row.status === "rejected" && ALARM.test(row.key))
+    await alertOthers(ports, row, body);
+  return standing;
+}
+
+/** That a run needs attention (`effects/park.ts`): somebody has to hear of it. */
+const ALARM = /\|!park:[^|]*\|slack$/;
+
+/** Its owner has no Slack user, or their channel is gone: the channel for alarms is told instead. Idempotent. */
+async function alertOthers(ports: DeskPorts, row: DeliveryRow, body: SlackBody): Promise<void> {
+  const { store } = ports;
+  const policy = await store.read((tx) => store.playbooks.configuration<Policy>(tx, "policy"));
+  const channel = policy?.slack.alertsChannel;
+  if (channel === undefined || channel === row.recipient) return;
+  const { accountId, createdAt: at } = row;
+  await store.transaction((tx) =>
+    putNotices(ports, tx, [{ key: `${row.key}|alerts`, to: { channel }, body, accountId, at }]),
+  );
 }
 
 /**

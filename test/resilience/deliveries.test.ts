@@ -173,6 +173,19 @@ test("an account without a CSM, and a CSM without a booking page, are written to
   expect(text("bookless")).toContain("Book <ann@waypost.example>");
 });
 
+test("where the owner of a parked run has no Slack user, the channel for alarms is told", async () => {
+  waypost.desk.misbehave({ kind: "error", error: "users_not_found", method: "users.lookupByEmail", times: "always" });
+  await waypost.ask("PUT", "/v1/customers", { users: [{ id: "zoe", name: "Zoe Ray", email: "zoe@waypost.example" }] });
+  await waypost.account("unheard", { csm: "zoe" });
+  await waypost.signal("priced", "unheard");
+  await waypost.run("unheard", parked);
+  const told = await eventually(async () =>
+    waypost.desk.posts().find(({ text }) => text.includes("for unheard needs")),
+  );
+  waypost.desk.behave();
+  expect(told.channelName).toBe("#alerts");
+});
+
 test("the kill switch holds all mail at once; release lets it go, once", async () => {
   expect((await waypost.waypost("hold", "--all-email", "--reason", "a test", "--json")).json()).toMatchObject({
     ok: true,
