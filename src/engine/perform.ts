@@ -14,7 +14,7 @@ export interface PerformRequest {
   readonly asOf: Instant;
   /** Ids of events the run has taken in since the last call: they are not handed over again. */
   readonly confirm: readonly string[];
-  /** Timeline lines since the last call, each written once by its `seq`; not written if events turn up before anything is begun. */
+  /** Timeline lines since the last call, each kept once by its `seq`, the latest word of it; not written if events turn up before anything is begun. */
   readonly entries: readonly TimelineEntry[];
   /** `running`, `held`, `parked`, `exiting`, `ended` and where the run stands, for the projection. */
   readonly status: string;

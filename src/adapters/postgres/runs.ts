@@ -87,7 +87,19 @@ export const postgresRuns: Runs = {
             facts: entry.facts === undefined ? null : { ...entry.facts },
           })),
         )
-        .onConflictDoNothing();
+        // A workflow task that was lost after its `perform` is walked again, and may have decided otherwise from newer facts: what the run now
+        // says is what happened. The effects themselves are the ledger's, and are not repeated.
+        .onConflictDoUpdate({
+          target: [timeline.runId, timeline.seq],
+          set: {
+            at: sql`excluded.at`,
+            kind: sql`excluded.kind`,
+            step: sql`excluded.step`,
+            key: sql`excluded.key`,
+            detail: sql`excluded.detail`,
+            facts: sql`excluded.facts`,
+          },
+        });
     }
     await postgresEvents.confirm(tx, runId, confirm);
     // A repeated or belated call must not bring back a run that has ended: its key may be another's by now.
