@@ -107,7 +107,10 @@ async function reactTo({ store, clock, react }: DispatchPorts, tx: Tx, event: St
   if (event.changed !== undefined && event.changed.length > 0) {
     // A belated change must not put memberships and dates back to what they were.
     const asOf = Math.max(event.at, (await store.events.latestDispatched(tx, event.accountId)) ?? event.at);
-    await updateSegments(store, tx, [event.accountId], asOf, event.id, now, { changed: event.changed });
+    await updateSegments(store, tx, [event.accountId], asOf, event.id, now, {
+      changed: event.changed,
+      since: event.at,
+    });
     await armBefore(store, tx, plans, [event.accountId], asOf, event.changed);
   }
   for (const plan of plans) await enrolByTrigger({ store, clock }, tx, plan, event, now);

@@ -2,6 +2,7 @@ import { type Command, isPlain, type Outcome } from "../engine/command.js";
 import type { RunEvent } from "../engine/event.js";
 import type { PerformRequest, PerformResponse } from "../engine/perform.js";
 import type { RunStatus } from "../ports/runs.js";
+import type { Tx } from "../ports/transactions.js";
 import { performClose } from "./effects/close.js";
 import { performConcern } from "./effects/concern.js";
 import { performEmail } from "./effects/email.js";
@@ -46,9 +47,11 @@ export async function performRequest(
     const pinned = await store.playbooks.plan(tx, row.hash);
     if (!pinned) throw new Error(`run ${request.run}: its plan ${row.hash} is not in the store`);
     await store.events.confirm(tx, row.id, request.confirm);
-    const waiting = await sceneOf(ports, row, pinned, request.asOf, deadline).undelivered(tx);
-    // A run that must hear of something first may think again: what it was about to write did not happen yet.
-    if (waiting.length === 0 || isEnding(request)) {
+    const found = await sceneOf(ports, row, pinned, request.asOf, deadline).undelivered(tx);
+    // A run that must hear of something first may think again: what it was about to write did not happen yet. Unless an attempt before this one,
+    // whose answer was lost, has written it.
+    const waiting = found.length > 0 && (isEnding(request) || (await isWritten(ports, tx, request))) ? [] : found;
+    if (waiting.length === 0) {
       const { status, position, entries } = request;
       await store.runs.record(tx, row.id, { status: status as RunStatus, position, entries, confirm: [] });
       if (row.parked && status !== "parked") await store.runs.park(tx, row.id, undefined);
@@ -60,7 +63,7 @@ export async function performRequest(
     }
     return { run: row, plan: pinned, events: waiting };
   });
-  if (events.length > 0 && !isEnding(request)) return { events, outcomes: {} };
+  if (events.length > 0) return { events, outcomes: {} };
 
   const scene = sceneOf(ports, run, plan, request.asOf, deadline);
   const outcomes: Record<string, Outcome> = {};
@@ -70,7 +73,7 @@ export async function performRequest(
     if (command.speculative === true && !isAllPlain) break;
     // The first is asked right after the look above.
     const effect = await begin(scene, command, index > 0);
-    if (effect.kind === "events") return { events: effect.events, outcomes };
+    if (effect.kind === "events") return { events: effect.events, outcomes, isWritten: true };
     if (effect.kind === "retry") {
       return { events: [], outcomes, retry: { key: command.key, notBefore: Date.now() + effect.afterMs } };
     }
@@ -80,6 +83,11 @@ export async function performRequest(
     isAllPlain &&= isPlain(command, effect.outcome);
   }
   return { events: [], outcomes };
+}
+
+async function isWritten({ store }: PerformPorts, tx: Tx, { run, entries }: PerformRequest): Promise<boolean> {
+  const [first] = entries;
+  return first !== undefined && (await store.runs.timeline(tx, run, first.seq - 1)).length > 0;
 }
 
 /** Its end is written already, or is about to be: nothing that arrives changes that. */

@@ -11,7 +11,7 @@ export const SEGMENT_EVENTS = { entered: "segment.entered", left: "segment.left"
 
 /**
  * Brings the accounts' memberships up to date as of the instant; how many changed. `changed`: only segments that mention
- * one of these facts. `silent`: who is in it is simply in it. The caller holds the accounts' locks; `cause` makes a
+ * one of these facts. `since`: when the change behind it happened, if earlier than `at`: entering and leaving are of then. `silent`: who is in it is simply in it. The caller holds the accounts' locks; `cause` makes a
  * repetition append nothing twice. The whole portfolio: `sweepSegments`.
  */
 export async function updateSegments(
@@ -21,7 +21,7 @@ export async function updateSegments(
   at: Instant,
   cause: string,
   now: Instant,
-  options: { changed?: readonly string[]; only?: readonly string[]; silent?: boolean } = {},
+  options: { changed?: readonly string[]; only?: readonly string[]; silent?: boolean; since?: Instant } = {},
 ): Promise<number> {
   const all = (await store.playbooks.configuration<Segments>(tx, "segments")) ?? {};
   const concerned = Object.entries(all).flatMap(([name, segment]) => {
@@ -51,7 +51,7 @@ export async function updateSegments(
       events.push({
         id: `${name}/${segment.name}/${accountId}/${cause}`,
         name,
-        at,
+        at: options.since ?? at,
         accountId,
         payload: { segment: segment.name },
         changed: [`segment.${segment.name}`],

@@ -53,6 +53,8 @@ export async function walkBoth(options: BothOptions): Promise<readonly Walked[]>
       while ((await dispatchBatch(wired.dispatch, 1_000)) > 0);
       await publish({ ...wired, clock: { ...wired.clock, now: () => origin } }, workspace, "test");
       await feed.tell();
+      if (process.env["WAYPOST_SHOW"])
+        console.log(JSON.stringify(await wired.store.read((tx) => wired.store.due.withPrefix(tx, "before/"))));
     },
   });
   feed.meet(system);
@@ -70,6 +72,11 @@ export async function walkBoth(options: BothOptions): Promise<readonly Walked[]>
       const a = simulated.get(scenario) as Timelines;
       const b = settled.get(scenario) as Timelines;
       walked.push({ scenario, simulated: a, real: b, difference: difference(a, b) });
+    }
+    if (process.env["WAYPOST_SHOW"]) {
+      const left = await wired.store.read((tx) => wired.store.due.withPrefix(tx, ""));
+      const open = left.filter((item) => !item.isDone && item.at < wired.clock.now()).map(({ id, at }) => `${id} ${new Date(at).toISOString()}`);
+      console.log(`due: ${left.length}, overdue ${open.length}`, open.slice(0, 30));
     }
     if (feed.problems.length > 0)
       throw new Error(`the scenarios could not be fed:\n${[...new Set(feed.problems)].slice(0, 20).join("\n")}`);

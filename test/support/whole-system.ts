@@ -75,9 +75,9 @@ export async function startWholeSystem(options: WholeSystemOptions): Promise<Who
     PORT: "0",
     WAYPOST_TASK_QUEUE: taskQueue,
     WAYPOST_REQUESTS_PER_SECOND: "10000",
-    WAYPOST_LOG_LEVEL: process.env["WAYPOST_TEST_LOG"] ?? "error",
+    WAYPOST_LOG_LEVEL: process.env["WAYPOST_TEST_LOG"] ?? "warn",
   };
-  const logger = createLogger(source.WAYPOST_LOG_LEVEL, "test");
+  const logger = createLogger(source.WAYPOST_LOG_LEVEL, "test", { write: (line) => console.error(line.trimEnd()) });
   const stopping = new AbortController();
   const processes: Promise<number>[] = [];
   let wired: Wired | undefined;

@@ -141,6 +141,7 @@ async function createWorker(
 
 function loopsOf(wired: Wired): PollLoop[] {
   const { store, clock, onFault } = wired;
+  const desk = deskDue(wired);
   const overrideExpiry: DueHandlers = {
     override_expiry: async (_ports, _tx, item) => {
       if (item.accountId !== undefined) await expireHealthOverride(wired.healthPorts, item.accountId, item.at);
@@ -157,11 +158,17 @@ function loopsOf(wired: Wired): PollLoop[] {
       name: "due items",
       everyMs: DUE_EVERY_MS,
       work: async () => {
-        const desk = deskDue(wired);
         const faulted = (item: string, error: unknown) => onFault(`due item ${item} failed and stays due`, error);
-        const done = await pollDue({ store, clock, onFault: faulted }, { ...desk.handlers, ...overrideExpiry }, BATCH);
-        if (done > 0) await desk.finish();
-        return done;
+        return pollDue({ store, clock, onFault: faulted }, { ...desk.handlers, ...overrideExpiry }, BATCH);
+      },
+    },
+    // Apart from what falls due: no playbook begins late because Slack is slow.
+    {
+      name: "task messages",
+      everyMs: OUTBOX_EVERY_MS,
+      work: async () => {
+        await desk.finish();
+        return 0;
       },
     },
     { name: "Slack outbox", everyMs: OUTBOX_EVERY_MS, work: () => postOutbox(wired) },

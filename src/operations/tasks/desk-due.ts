@@ -35,11 +35,12 @@ export function deskDue(ports: DeskPorts): DeskDue {
       digest: (_, tx, item) => digestIsDue(ports, tx, item),
     },
     async finish() {
-      for (const id of changed) {
+      const seen = [...changed];
+      changed.clear();
+      for (const id of seen) {
         const task = await ports.store.read((tx) => ports.tasks.read(tx, id));
         if (task) await showTask(ports, task);
       }
-      changed.clear();
       await postOutbox(ports);
     },
   };
