@@ -41,10 +41,8 @@ export interface DemoOptions {
 /** The year of the example portfolio; the exports stand as of its first day. */
 const YEAR_BEGINS = Date.UTC(2026, 0, 5);
 const YEAR_DAYS = 364;
-/** Events are told so far ahead of the domain's clock, with their own instant. */
-const EVENTS_AHEAD_MS = 10 * DAY_MS;
-/** Rows change only shortly ahead: what is current is shown at once. */
-const UPDATES_AHEAD_MS = DAY_MS;
+/** Events and changes are told so far ahead of the domain's clock, with their own instant: a slow second is days. */
+const AHEAD_MS = 10 * DAY_MS;
 const EVENTS_PER_CALL = 500;
 const FEED_EVERY_MS = 150;
 /** The worker is up before the year begins. */
@@ -348,7 +346,7 @@ async function feed(
     signal.throwIfAborted();
     const now = clock.now();
     const batch: Record<string, unknown>[] = [];
-    while (!event.done && event.value.at <= now + EVENTS_AHEAD_MS && batch.length < EVENTS_PER_CALL) {
+    while (!event.done && event.value.at <= now + AHEAD_MS && batch.length < EVENTS_PER_CALL) {
       batch.push(event.value.line);
       event = await events.next();
     }
@@ -361,14 +359,21 @@ async function feed(
       for (const { id, status, reason } of answer.events)
         if (status === "refused") problems.push(`event ${id} was refused: ${reason}`);
     }
-    while (!update.done && update.value.at <= now + UPDATES_AHEAD_MS) {
+    const rows: Record<string, Record<string, unknown>[]> = {};
+    while (!update.done && update.value.at <= now + AHEAD_MS) {
       const { at, kind, id, account, ...fields } = update.value.line;
       const row = { id, ...(account === undefined ? {} : { accountId: account }), fields, at };
-      const answer = await api.call<{ refused: { reason: string }[] }>("POST", "/v1/customers", {
-        [String(kind)]: [row],
-      });
-      for (const { reason } of answer.refused) problems.push(`${String(kind)} ${String(id)} was refused: ${reason}`);
+      (rows[String(kind)] ??= []).push(row);
       update = await updates.next();
+    }
+    if (Object.keys(rows).length > 0) {
+      const answer = await api.call<{ refused: { kind: string; index: number; reason: string }[] }>(
+        "POST",
+        "/v1/customers",
+        rows,
+      );
+      for (const { kind, index, reason } of answer.refused)
+        problems.push(`${kind} ${String(rows[kind]?.[index]?.["id"])} was refused: ${reason}`);
     }
     if (batch.length < EVENTS_PER_CALL) await sleep(FEED_EVERY_MS, undefined, { signal });
   }
