@@ -57,7 +57,7 @@ async function main(given: readonly string[]): Promise<void> {
   }
 }
 
-/** Says what went wrong, on stderr (with `--json` an object on stdout too), and returns the exit code. */
+/** Says what went wrong, on stderr (with `--json` as an object on stdout), and returns the exit code; a no is an answer, on stdout. */
 function explain(error: unknown, isJson: boolean): number {
   const output = outputOf(isJson);
   if (error instanceof CommanderError) {

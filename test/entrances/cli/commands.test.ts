@@ -152,8 +152,8 @@ describe("exit codes, and errors that say what to do", () => {
     const files = workspace({ hello: mail("hello").replace("champion", "champio") });
     await writeFiles(join(folder, "broken"), files);
     const { code, stdout, stderr } = await waypost("publish", "broken", "--check");
-    expect([code, stdout]).toEqual([1, ""]);
-    expect(stderr).toBe(`hello/playbook.yaml:9:31: error: There is no contact role "champio". [WP203]
+    expect([code, stderr]).toEqual([1, ""]);
+    expect(stdout).toBe(`hello/playbook.yaml:9:31: error: There is no contact role "champio". [WP203]
 9 |   - { id: hello, email: { to: champio, template: hello, category: service, send: now } }
   |                               ^^^^^^^
   = Did you mean "champion"?
