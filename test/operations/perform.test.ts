@@ -535,6 +535,46 @@ describe("holding, parking, leaving, closing", () => {
   });
 });
 
+describe("a workflow task that was lost behind its perform, and is walked again", () => {
+  const line = (seq: number, kind: "email.sent" | "run.exited" | "run.ended", step?: string) => ({
+    seq,
+    at: T0,
+    kind,
+    ...(step === undefined ? {} : { step, detail: { to: champion, locale: "en" } }),
+  });
+  const told = () => stage.store.read((tx) => stage.store.runs.timeline(tx, run));
+
+  test("says what the second walk decided, and at the end what the first had sent", async () => {
+    await stage.outcome(run, email("welcome"));
+    await stage.perform(run, [], { entries: [line(1, "email.sent", "welcome")] });
+    // This time an event came first: the run leaves, and never asks for the mail.
+    await stage.perform(run, [], { entries: [line(1, "run.exited")] });
+    await stage.perform(run, [command("!close", { kind: "close", outcome: "void" })], {
+      entries: [line(2, "run.ended")],
+    });
+    expect(await told()).toEqual([
+      line(1, "run.exited"),
+      line(2, "run.ended"),
+      {
+        seq: 3,
+        at: T0,
+        kind: "email.sent",
+        step: "welcome",
+        key: "welcome",
+        detail: { to: champion, locale: "en", told: "at the end" },
+      },
+    ]);
+  });
+
+  test("a run that has ended has its story; a belated call doesn't tell it otherwise", async () => {
+    await stage.perform(run, [command("!close", { kind: "close", outcome: "void" })], {
+      entries: [line(1, "run.ended")],
+    });
+    await stage.perform(run, [], { entries: [line(1, "run.exited"), line(2, "run.ended")] });
+    expect(await told()).toEqual([line(1, "run.ended")]);
+  });
+});
+
 test("nothing went wrong behind the scenes", () => {
   expect(stage.faults).toEqual([]);
 });

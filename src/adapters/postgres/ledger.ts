@@ -7,6 +7,8 @@ import { deliveries } from "./schema.js";
 
 /** Nothing of these was on the wire. */
 const UNSENT = ["pending", "claimed", "retry"] as const;
+/** What a person may have got. */
+const SENT = ["sent", "unknown", "resolved", "held"] as const;
 /** Begun, and perhaps delivered. */
 const COUNTED = ["claimed", "wire", "sent", "unknown", "held", "resolved"] as const;
 
@@ -77,6 +79,9 @@ export function postgresLedger(): Ledger {
             and ${deliveries.runId} collate "C" > ${after} and ${deliveries.accountId} is not null
           order by 1 limit ${limit}`,
       );
+    },
+    async sentOf(tx, runId) {
+      return select(tx, and(eq(deliveries.runId, runId), inArray(deliveries.status, [...SENT])));
     },
     async openOf(tx, runId) {
       return select(tx, and(eq(deliveries.runId, runId), inArray(deliveries.status, [...UNSENT])));

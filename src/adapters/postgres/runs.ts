@@ -72,7 +72,14 @@ export const postgresRuns: Runs = {
   },
 
   async record(tx, runId, { status, position, entries, confirm }) {
-    if (entries.length > 0) {
+    await postgresEvents.confirm(tx, runId, confirm);
+    // A repeated or belated call must not bring back a run that has ended (its key may be another's by now), nor tell its story otherwise.
+    const updated = await inside(tx)
+      .update(runs)
+      .set({ status, position: [...position] })
+      .where(and(eq(runs.id, runId), IS_LIVE))
+      .returning({ id: runs.id });
+    if (entries.length > 0 && updated.length > 0) {
       await inside(tx)
         .insert(timeline)
         .values(
@@ -101,12 +108,6 @@ export const postgresRuns: Runs = {
           },
         });
     }
-    await postgresEvents.confirm(tx, runId, confirm);
-    // A repeated or belated call must not bring back a run that has ended: its key may be another's by now.
-    await inside(tx)
-      .update(runs)
-      .set({ status, position: [...position] })
-      .where(and(eq(runs.id, runId), IS_LIVE));
   },
 
   async park(tx, runId, parked) {

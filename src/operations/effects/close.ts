@@ -1,6 +1,8 @@
 import type { Command, Outcome } from "../../engine/command.js";
 import { SYSTEM_EVENTS } from "../../engine/event.js";
 import type { NewEvent } from "../../ports/events.js";
+import type { TimelineEntry } from "../../engine/timeline.js";
+import type { Tx } from "../../ports/transactions.js";
 import type { Scene } from "../scene.js";
 import { releaseHolds } from "./hold.js";
 
@@ -11,6 +13,7 @@ export async function performClose(scene: Scene, command: Extract<Command, { kin
   await store.transaction(async (tx) => {
     await store.lockAccounts(tx, [run.accountId]);
     await releaseHolds(scene, tx);
+    await sayUntold(scene, tx);
     await store.runs.end(tx, run.id, command.outcome, at);
     const ended: NewEvent = {
       id: `${SYSTEM_EVENTS.runEnded}/${run.id}`,
@@ -36,4 +39,34 @@ export async function performClose(scene: Scene, command: Extract<Command, { kin
     await store.events.append(tx, events, clock.now());
   });
   return { kind: "done", at };
+}
+
+/**
+ * Messages that went out and that the timeline doesn't have. A workflow task that was lost behind its `perform` is walked again, and an event
+ * that has come meanwhile may lead the run elsewhere: what was sent stays sent, and is said here at the latest.
+ */
+async function sayUntold({ ports, run, at }: Scene, tx: Tx): Promise<void> {
+  const told = await ports.store.runs.timeline(tx, run.id);
+  const lines = new Set(told.map(({ kind, step, key, detail }) => [kind, key ?? step, detail?.["to"]].join("|")));
+  let seq = told.at(-1)?.seq ?? 0;
+  const untold: TimelineEntry[] = [];
+  for (const row of await ports.ledger.sentOf(tx, run.id)) {
+    if (row.channel !== "email") continue;
+    const { effectKey, step, contactId, locale } = row;
+    const isTold = ["email.sent", "email.unknown"].some((kind) =>
+      [effectKey, step].some((place) => lines.has([kind, place, contactId].join("|"))),
+    );
+    if (isTold) continue;
+    seq += 1;
+    untold.push({
+      seq,
+      at: row.sentAt ?? at,
+      kind: row.status === "sent" || row.status === "resolved" ? "email.sent" : "email.unknown",
+      step: step ?? effectKey,
+      key: effectKey,
+      detail: { to: contactId ?? "", ...(locale === null ? {} : { locale }), told: "at the end" },
+    });
+  }
+  const { status, position } = run;
+  if (untold.length > 0) await ports.store.runs.record(tx, run.id, { status, position, entries: untold, confirm: [] });
 }

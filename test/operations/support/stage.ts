@@ -1,3 +1,4 @@
+import type { TimelineEntry } from "../../../src/engine/timeline.js";
 import { memoryMailer } from "../../../src/adapters/memory/mailer.js";
 import { memorySlackPoster } from "../../../src/adapters/memory/slack-poster.js";
 import { steppedClock } from "../../../src/adapters/memory/clock.js";
@@ -133,13 +134,13 @@ export async function openStage() {
     perform: (
       run: string,
       commands: readonly Command[],
-      more: { asOf?: number; confirm?: string[]; status?: string } = {},
+      more: { asOf?: number; confirm?: string[]; status?: string; entries?: TimelineEntry[] } = {},
     ): Promise<PerformResponse> =>
       performRequest(ports, {
         run,
         asOf: more.asOf ?? T0,
         confirm: more.confirm ?? [],
-        entries: [],
+        entries: more.entries ?? [],
         status: more.status ?? "running",
         position: [],
         commands,
