@@ -100,6 +100,7 @@ function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
 }
 
-function mean(values: readonly number[]): number {
+/** Of at least one value. */
+export function mean(values: readonly number[]): number {
   return sum(values) / values.length;
 }

@@ -62,7 +62,8 @@ export interface EventType {
 /** `segments.yaml`. */
 export type Segments = Readonly<Record<string, { readonly if: Expression; readonly title: string }>>;
 
-type Entity = "account" | "contact" | "contract";
+/** What has fields. */
+export type Entity = "account" | "contact" | "contract";
 
 /** The fields every installation has. Source: docs/language-files.md, "Built-in fields". */
 export const BUILT_IN_FIELDS: Readonly<Record<Entity, Readonly<Record<string, FieldType>>>> = {

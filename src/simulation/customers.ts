@@ -1,23 +1,15 @@
 import { changedFacts } from "../customers/changed-facts.js";
-import {
-  BUILT_IN_FIELDS,
-  type Field,
-  FIRST_VALUES,
-  type Metric,
-  type Model,
-  type Segments,
-} from "../customers/model.js";
+import { currentContract, fieldFact, fieldOf, isEntity, storedValue } from "../customers/fields.js";
+import { metricValue } from "../customers/metrics.js";
+import { type Entity, FIRST_VALUES, type Model, type Segments } from "../customers/model.js";
 import type { Absence, Colleague, ContactPerson, Directory } from "../customers/people.js";
+import { csat, latestScore, nps } from "../customers/surveys.js";
 import { isTrue } from "../expression/evaluate.js";
 import type { FactValue } from "../expression/expression.js";
 import { references } from "../expression/references.js";
-import { addDays, isCalendarDate } from "../values/calendar-date.js";
-import type { Duration } from "../values/duration.js";
+import { isCalendarDate } from "../values/calendar-date.js";
 import { DAY_MS, type Instant, parseInstant } from "../values/instant.js";
-import { instantAt } from "../values/zone.js";
 import type { Given, GivenValue } from "./records.js";
-
-type Entity = "account" | "contact" | "contract";
 
 export interface SimulatedSubject {
   readonly accountId: string;
@@ -47,10 +39,6 @@ interface Record_ {
   roles: Readonly<Record<string, string>>;
 }
 
-/** Answers to a survey count for half a year. Source: docs/language-files.md, "Built-in facts". */
-const SURVEY_WINDOW_MS = 180 * DAY_MS;
-const BASELINE_WINDOWS_MIN = 4;
-
 /**
  * Customers in memory: every version of every field, samples, tickets, answers; facts are read as of an instant by the same
  * rules as from Postgres (`src/adapters/postgres/facts.ts`; a test holds the two against each other).
@@ -68,7 +56,6 @@ export class SimulatedCustomers {
   }[] = [];
   /** Runs as metrics frozen by a playbook need them. */
   readonly runSpans: { playbook: string; accountId: string; from: Instant; to?: Instant }[] = [];
-  readonly health = new Map<string, { at: Instant; score: number | null; status: string; coverage: number }[]>();
   private readonly records: Record<Entity, Map<string, Record_>> = {
     account: new Map(),
     contact: new Map(),
@@ -294,8 +281,6 @@ export class SimulatedCustomers {
         return this.ticketFact(name, subject.accountId, asOf);
       case "survey":
         return this.surveyFact(name, subject, asOf);
-      case "health":
-        return this.healthFact(name, subject.accountId, asOf);
       case "milestone": {
         const isPersonal = this.model.milestones[name]?.of === "contact";
         const at = this.milestones.get(
@@ -339,82 +324,48 @@ export class SimulatedCustomers {
       const colleague = typeof csm === "string" ? this.users.get(csm) : undefined;
       return (name === "csm_name" ? colleague?.name : colleague?.managerId) ?? undefined;
     }
-    const value = this.raw(entity, id, name, asOf);
-    if (value === null || value === undefined) return undefined;
-    const type = this.fieldOf(entity, name)?.type;
-    if (type === "date" || type === "datetime") {
-      if (typeof value !== "string") return undefined;
-      return isCalendarDate(value)
-        ? instantAt(value, "00:00", this.zone(subject.accountId, asOf))
-        : parseInstant(value);
-    }
-    return value;
+    return fieldFact(
+      this.raw(entity, id, name, asOf),
+      fieldOf(this.model, entity, name),
+      this.zone(subject.accountId, asOf),
+    );
   }
 
   private idOf(entity: Entity, subject: SimulatedSubject, asOf: Instant): string | undefined {
     if (entity === "account") return subject.accountId;
     if (entity === "contact") return subject.contactId;
-    return subject.contractId ?? this.currentContract(subject.accountId, asOf);
+    return (
+      subject.contractId ??
+      currentContract(this.contractIdsOf(subject.accountId), (id, name) => this.raw("contract", id, name, asOf))
+    );
   }
 
-  /** The active one with the latest end, then by id. */
-  private currentContract(accountId: string, asOf: Instant): string | undefined {
-    const end = (id: string): string => String(this.raw("contract", id, "end_date", asOf) ?? "");
-    return this.contractIdsOf(accountId)
-      .filter((id) => this.raw("contract", id, "status", asOf) === "active")
-      .sort((a, b) => (end(a) < end(b) ? 1 : end(a) > end(b) ? -1 : a < b ? -1 : 1))[0];
-  }
-
-  private raw(entity: Entity, id: string, name: string, asOf: Instant): GivenValue | undefined {
+  private raw(entity: Entity, id: string, name: string, asOf: Instant): unknown {
     const fields = this.records[entity].get(id)?.fields;
-    const derived = this.fieldOf(entity, name)?.derived;
-    if (derived === undefined) return latest(fields?.get(name) ?? [], asOf) ?? undefined;
-    const date = latest(fields?.get(derived.date) ?? [], asOf);
-    const days = latest(fields?.get(derived.days) ?? [], asOf);
-    if (typeof date !== "string" || typeof days !== "number" || !isCalendarDate(date.slice(0, 10))) return undefined;
-    return addDays(date.slice(0, 10), derived.sign * Math.trunc(days));
+    return storedValue(name, fieldOf(this.model, entity, name), (each) => latest(fields?.get(each) ?? [], asOf));
   }
 
-  private fieldOf(entity: Entity, name: string): Field | undefined {
-    const declared = this.model[entity][name];
-    const builtIn = BUILT_IN_FIELDS[entity][name];
-    return declared ?? (builtIn === undefined ? undefined : { type: builtIn });
-  }
-
-  private usage(name: string, subject: SimulatedSubject, asOf: Instant): number | undefined {
+  private usage(name: string, { accountId, contactId }: SimulatedSubject, asOf: Instant): number | undefined {
     const metric = this.model.metrics[name];
-    if (metric === undefined || (metric.of === "contact" && subject.contactId === undefined)) return undefined;
+    if (metric === undefined) return undefined;
     const frozen = this.runSpans
       .filter(
         (span) =>
           span.playbook === metric.frozenWhile &&
-          span.accountId === subject.accountId &&
+          span.accountId === accountId &&
           span.from <= asOf &&
           (span.to === undefined || span.to > asOf),
       )
       .map((span) => span.from);
-    const readAt = frozen.length === 0 ? asOf : Math.min(...frozen);
-    const all = this.samples.filter(
-      (sample) => sample.accountId === subject.accountId && sample.name === metric.from && sample.at <= readAt,
-    );
-    if (all.length === 0) return undefined;
-    const mine = all
-      .filter((sample) => metric.of !== "contact" || sample.user === subject.contactId)
-      .filter(
-        (sample) =>
-          metric.role === undefined ||
-          (sample.user !== undefined && this.raw("contact", sample.user, "role", readAt) === metric.role),
-      );
-    if (metric.baseline === undefined) return aggregate(metric, mine, readAt, 0);
-    const first = Math.min(...all.map((sample) => sample.at));
-    const length = metric.window === undefined ? 0 : windowMs(metric.window);
-    const values: number[] = [];
-    for (let back = 1; back <= metric.baseline.weeks; back++) {
-      const value = readAt - back * length >= first ? aggregate(metric, mine, readAt, back) : undefined;
-      if (value !== undefined) values.push(value);
-    }
-    if (values.length < BASELINE_WINDOWS_MIN) return undefined;
-    return metric.baseline.statistic === "mean" ? values.reduce((a, b) => a + b, 0) / values.length : median(values);
+    const readAt = Math.min(asOf, ...frozen);
+    const samples = this.samples.filter((sample) => sample.accountId === accountId && sample.name === metric.from);
+    return metricValue(metric, samples, readAt, {
+      ...(contactId === undefined ? {} : { contactId }),
+      roleOf: (user) => {
+        const role = this.raw("contact", user, "role", readAt);
+        return typeof role === "string" ? role : undefined;
+      },
+    });
   }
 
   private ticketFact(name: string, accountId: string, now: Instant): number | undefined {
@@ -436,45 +387,23 @@ export class SimulatedCustomers {
     }
   }
 
-  private surveyFact(name: string, subject: SimulatedSubject, now: Instant): FactValue | undefined {
-    const answers = this.answers.filter((answer) => answer.accountId === subject.accountId && answer.at <= now);
-    if (name === "my_nps") {
-      return answers
-        .filter((one) => one.survey === "nps" && one.contactId === subject.contactId)
-        .sort((a, b) => b.at - a.at)[0]?.score;
+  private surveyFact(name: string, { accountId, contactId }: SimulatedSubject, now: Instant): number | undefined {
+    const answers = (survey: string) =>
+      this.answers.filter((answer) => answer.accountId === accountId && answer.survey === survey);
+    switch (name) {
+      case "my_nps":
+        return contactId === undefined ? undefined : latestScore(answers("nps"), contactId, now);
+      case "csat":
+        return csat(answers("csat"), now);
+      case "nps":
+        return nps(answers("nps"), now)?.nps;
+      case "nps_count":
+        return nps(answers("nps"), now)?.count;
+      case "nps_at":
+        return nps(answers("nps"), now)?.at;
+      default:
+        return undefined;
     }
-    const recent = answers.filter((answer) => answer.at > now - SURVEY_WINDOW_MS);
-    if (name === "csat") {
-      const csat = recent.filter((one) => one.survey === "csat");
-      return csat.length === 0 ? undefined : csat.filter((one) => one.score >= 4).length / csat.length;
-    }
-    const byPerson = new Map<string, (typeof recent)[number]>();
-    for (const one of recent.filter((answer) => answer.survey === "nps")) {
-      const person = one.contactId ?? one.id;
-      const before = byPerson.get(person);
-      if (before === undefined || before.at <= one.at) byPerson.set(person, one);
-    }
-    const latestAnswers = [...byPerson.values()];
-    if (latestAnswers.length === 0) return undefined;
-    if (name === "nps_count") return latestAnswers.length;
-    if (name === "nps_at") return Math.max(...latestAnswers.map((one) => one.at));
-    if (name !== "nps") return undefined;
-    const promoters = latestAnswers.filter((one) => one.score >= 9).length;
-    const detractors = latestAnswers.filter((one) => one.score <= 6).length;
-    return ((promoters - detractors) * 100) / latestAnswers.length;
-  }
-
-  private healthFact(name: string, accountId: string, asOf: Instant): FactValue | undefined {
-    const history = this.health.get(accountId) ?? [];
-    const at = (instant: Instant) => history.filter((one) => one.at <= instant).at(-1);
-    const now = at(asOf);
-    if (now === undefined) return undefined;
-    if (name === "status") return now.status;
-    if (name === "coverage") return now.coverage;
-    if (name === "score") return now.score ?? undefined;
-    const days = name === "change_7d" ? 7 : name === "change_30d" ? 30 : 0;
-    const before = days === 0 ? undefined : at(asOf - days * DAY_MS)?.score;
-    return now.score === null || before === undefined || before === null ? undefined : now.score - before;
   }
 }
 
@@ -482,50 +411,4 @@ function latest(versions: readonly Version[], asOf: Instant): GivenValue | undef
   let value: GivenValue | undefined;
   for (const version of versions) if (version.at <= asOf) value = version.value;
   return value;
-}
-
-function isEntity(text: string): text is Entity {
-  return text === "account" || text === "contact" || text === "contract";
-}
-
-/** The aggregate over the window `back` windows before the present one. */
-function aggregate(
-  metric: Metric,
-  samples: readonly { at: Instant; value: number; user?: string; id: string }[],
-  now: Instant,
-  back: number,
-): number | undefined {
-  const length = metric.window === undefined ? Number.POSITIVE_INFINITY : windowMs(metric.window);
-  const to = back === 0 ? now : now - back * length;
-  const inWindow = samples.filter((sample) => sample.at > now - (back + 1) * length && sample.at <= to);
-  switch (metric.aggregate) {
-    case "sum":
-      return inWindow.reduce((sum, sample) => sum + sample.value, 0);
-    case "count":
-      return inWindow.length;
-    case "distinct":
-      return new Set(inWindow.flatMap((sample) => sample.user ?? [])).size;
-    case "avg":
-      return inWindow.length === 0
-        ? undefined
-        : inWindow.reduce((sum, sample) => sum + sample.value, 0) / inWindow.length;
-    case "max":
-      return inWindow.length === 0 ? undefined : Math.max(...inWindow.map((sample) => sample.value));
-    case "last":
-      return [...inWindow].sort((a, b) => b.at - a.at || (a.id < b.id ? 1 : -1))[0]?.value;
-  }
-}
-
-function windowMs(window: Duration): number {
-  const unit = { s: 1_000, m: 60_000, h: 3_600_000, d: DAY_MS, w: 7 * DAY_MS, mo: DAY_MS, y: DAY_MS, bd: DAY_MS }[
-    window.unit
-  ];
-  return window.amount * unit;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  const upper = sorted[middle] ?? 0;
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? 0) + upper) / 2;
 }

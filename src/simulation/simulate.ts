@@ -2,7 +2,6 @@
  * Rehearsal: the real machine on a virtual clock. `simulate` walks a scenario through published plans, in memory, and gives
  * every run's timeline. The drivers share `engine/walk.ts`; what differs is only who answers `perform`.
  */
-import type { HealthModel } from "../customers/health-model.js";
 import type { Model, Segments } from "../customers/model.js";
 import { newRun } from "../engine/advance.js";
 import type { RunEvent } from "../engine/event.js";
@@ -30,7 +29,6 @@ export interface SimulationSetting {
   readonly segments: Segments;
   readonly calendars: readonly Calendar[];
   readonly policy: Policy;
-  readonly health?: HealthModel;
 }
 
 export interface SimulatedTimeline {

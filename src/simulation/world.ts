@@ -302,16 +302,9 @@ export class SimulatedWorld {
         return this.milestone(run, command, at);
       case "set":
         return this.set(run, command, at);
-      case "health": {
-        const facts = this.customers.read(subject, ["health.score", "health.status"], at);
-        const score = facts["health.score"];
-        return {
-          kind: "measured",
-          at,
-          score: typeof score === "number" ? score : null,
-          status: String(facts["health.status"] ?? "unknown"),
-        };
-      }
+      case "health":
+        // A rehearsal measures no health: `health.…` is absent in it.
+        return { kind: "measured", at, score: null, status: "unknown" };
       case "play": {
         const started = this.enrol({
           playbook: command.playbook,

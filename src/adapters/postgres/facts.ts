@@ -1,20 +1,15 @@
 import { type SQL, sql } from "drizzle-orm";
-import { BUILT_IN_FIELDS, type Field, type Metric, type Model } from "../../customers/model.js";
+import { currentContract, fieldFact, fieldOf, isEntity, storedValue } from "../../customers/fields.js";
+import { BASELINE_WINDOWS_MIN, mean, median, windowMs } from "../../customers/metrics.js";
+import type { Entity, Metric, Model } from "../../customers/model.js";
+import { SURVEY_WINDOW_MS } from "../../customers/surveys.js";
 import type { FactValue } from "../../expression/expression.js";
 import type { FactDate, FactStore, FactSubject } from "../../ports/facts.js";
 import type { Playbooks } from "../../ports/playbooks.js";
 import type { Tx } from "../../ports/transactions.js";
-import { addDays, isCalendarDate } from "../../values/calendar-date.js";
-import type { Duration } from "../../values/duration.js";
+import { isCalendarDate } from "../../values/calendar-date.js";
 import { DAY_MS, type Instant, parseInstant } from "../../values/instant.js";
-import { instantAt } from "../../values/zone.js";
 import { type Database, instantParam, msOf, rowsOf, textArray } from "./database.js";
-
-/** Fewer full windows than this make no baseline. */
-const BASELINE_WINDOWS_MIN = 4;
-
-/** How long an answer to a survey counts. */
-const SURVEY_WINDOW_MS = 180 * DAY_MS;
 
 /** Facts from what is stored: every version of every field, samples, tickets, answers, milestones, goals, scores, tasks. */
 export function postgresFacts(database: Database, playbooks: Playbooks): FactStore {
@@ -90,8 +85,6 @@ function accountIds(request: Request): string[] {
 
 // ── fields ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-type Entity = "account" | "contact" | "contract";
-
 /** Values as stored (`YYYY-MM-DD`, ISO text) of one account, contact or contract. */
 type RawFields = ReadonlyMap<string, unknown>;
 
@@ -105,7 +98,7 @@ async function readFields(request: Request, asked: Partial<Record<string, readon
           request,
           index,
           `${entity}.${name}`,
-          valueOf(fields(entity, name), fieldOf(request.model, entity, name), zone),
+          fieldFact(fields(entity, name), fieldOf(request.model, entity, name), zone),
         );
       }
     }
@@ -194,7 +187,9 @@ async function readRawFields(
   const colleagues = people ? await readColleagues(tx, byEntity.account) : undefined;
 
   return (subject) => {
-    const contractId = subject.contractId ?? currentContract(contractsOf.get(subject.accountId), byEntity.contract);
+    const contractId =
+      subject.contractId ??
+      currentContract(contractsOf.get(subject.accountId) ?? [], (id, name) => byEntity.contract.get(id)?.get(name));
     const ids = { account: subject.accountId, contact: subject.contactId, contract: contractId };
     const zoneField = byEntity.account.get(subject.accountId)?.get("timezone");
     const fields = (entity: Entity, name: string): unknown => {
@@ -202,7 +197,7 @@ async function readRawFields(
       if (id === undefined) return undefined;
       if (name === "id") return id;
       const raw = byEntity[entity].get(id);
-      const own = rawValue(raw, name, fieldOf(model, entity, name));
+      const own = storedValue(name, fieldOf(model, entity, name), (each) => raw?.get(each));
       if (own !== undefined || entity !== "account") return own;
       const csm = raw?.get("csm");
       const colleague = typeof csm === "string" ? colleagues?.get(csm) : undefined;
@@ -222,55 +217,6 @@ async function readColleagues(tx: Tx, accounts: ReadonlyMap<string, RawFields>) 
     sql`select id, name, manager_id from users where id = any(${textArray([...new Set(ids)])})`,
   );
   return new Map(rows.map((row) => [row.id, row]));
-}
-
-/** The active one with the latest end, then by id: docs/language-files.md, "Built-in fields". */
-function currentContract(
-  ids: ReadonlySet<string> | undefined,
-  contracts: ReadonlyMap<string, RawFields>,
-): string | undefined {
-  const active = [...(ids ?? [])].filter((id) => contracts.get(id)?.get("status") === "active");
-  const endOf = (id: string) => String(contracts.get(id)?.get("end_date") ?? "");
-  return active.sort((a, b) => (endOf(a) < endOf(b) ? 1 : endOf(a) > endOf(b) ? -1 : a < b ? -1 : 1))[0];
-}
-
-/** The stored value; a derived date is counted from its parts. */
-function rawValue(fields: RawFields | undefined, name: string, field: Field | undefined): unknown {
-  if (field?.derived === undefined) return fields?.get(name) ?? undefined;
-  const date = fields?.get(field.derived.date);
-  const days = fields?.get(field.derived.days);
-  if (typeof date !== "string" || typeof days !== "number" || !isCalendarDate(date.slice(0, 10))) return undefined;
-  return addDays(date.slice(0, 10), field.derived.sign * Math.trunc(days));
-}
-
-/** The value as expressions see it; a value that its type doesn't allow is absent. */
-function valueOf(raw: unknown, field: Field | undefined, zone: string): FactValue | undefined {
-  if (raw === undefined || raw === null) return undefined;
-  switch (field?.type) {
-    case "date":
-    case "datetime":
-      if (typeof raw !== "string") return undefined;
-      return isCalendarDate(raw) ? instantAt(raw, "00:00", zone) : parseInstant(raw);
-    case "number":
-      return typeof raw === "number" ? raw : undefined;
-    case "boolean":
-      return typeof raw === "boolean" ? raw : undefined;
-    case "string":
-      return typeof raw === "string" ? raw : undefined;
-    default:
-      return typeof raw === "object" ? undefined : (raw as FactValue);
-  }
-}
-
-function fieldOf(model: Model | undefined, entity: Entity, name: string): Field | undefined {
-  const declared = model?.[entity];
-  if (declared && Object.hasOwn(declared, name)) return declared[name];
-  const builtIn = BUILT_IN_FIELDS[entity];
-  return Object.hasOwn(builtIn, name) ? { type: builtIn[name] as Field["type"] } : undefined;
-}
-
-function isEntity(text: string): text is Entity {
-  return text === "account" || text === "contact" || text === "contract";
 }
 
 // ── usage ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -417,33 +363,6 @@ function aggregateSql(metric: Metric, back: number): SQL {
 
 function interval(ms: number): SQL {
   return sql`${`${ms} milliseconds`}::interval`;
-}
-
-/** Windows are exact: h, d (24 h) and w (168 h). */
-export function windowMs(window: Duration): number {
-  switch (window.unit) {
-    case "s":
-      return window.amount * 1000;
-    case "m":
-      return window.amount * 60_000;
-    case "h":
-      return window.amount * 3_600_000;
-    case "w":
-      return window.amount * 7 * DAY_MS;
-    default:
-      return window.amount * DAY_MS;
-  }
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  const upper = sorted[middle] as number;
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] as number) + upper) / 2;
 }
 
 // ── tickets, surveys, health, milestones, goals, tasks, segments ─────────────────────────────────────────────────────
