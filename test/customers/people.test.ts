@@ -7,7 +7,9 @@ import {
   contactsOfRole,
   coverFor,
   type Directory,
+  localeFor,
   mayAct,
+  personFor,
   senderFor,
 } from "../../src/customers/people.js";
 
@@ -129,4 +131,63 @@ test("assignee, cover and manager may act; others may not", () => {
   ]);
   const queued = { assigneeId: null, coveredForId: null, queue: "desk" };
   expect(["ann", "eve"].map((id) => mayAct(id, queued, people, NOON))).toEqual([false, true]);
+});
+
+test("who is equal in all else comes by id", () => {
+  expect(
+    contactsOfRole("champion", [contact("b", "champion", 1), contact("a", "champion", 1)]).map(({ id }) => id),
+  ).toEqual(["a", "b"]);
+  expect(
+    contactsOfRole("champion", [contact("a", "champion", 1), contact("b", "champion", 1)]).map(({ id }) => id),
+  ).toEqual(["a", "b"]);
+  expect(contactsOfRole("champion", [contact("a", "champion", 1), contact("a", "champion", 1)])).toHaveLength(2);
+});
+
+test("a pool and a channel are nobody in person, and an account without a CSM has no manager", () => {
+  const people = directory([colleague("ann")]);
+  const team = { csmId: "ann", roles: {} };
+  expect(personFor({ kind: "pool", pool: "desk" }, team, people)).toBeUndefined();
+  expect(personFor({ kind: "channel", channel: "#cs" }, team, people)).toBeUndefined();
+  expect(personFor({ kind: "manager" }, { csmId: null, roles: {} }, people)).toBeUndefined();
+});
+
+test("of several absences the one that ends last says who covers", () => {
+  const long = { ...away("ann", "cid"), toAt: NOON + 2 * DAY };
+  const people = directory([colleague("ann"), colleague("bob"), colleague("cid")], [away("ann", "bob"), long]);
+  expect(coverFor(colleague("ann"), people, NOON).id).toBe("cid");
+});
+
+test("a chain of covers is followed ten long; a longer one leads back", () => {
+  const ids = Array.from({ length: 12 }, (_, i) => `p${i}`);
+  const chain = (length: number) =>
+    directory(
+      ids.map((id) => colleague(id)),
+      ids.slice(0, length).map((id, i) => away(id, ids[i + 1] ?? null)),
+    );
+  expect(coverFor(colleague("p0"), chain(9), NOON).id).toBe("p9");
+  expect(coverFor(colleague("p0"), chain(10), NOON).id).toBe("p0");
+});
+
+test.each<[string, (string | null)[], string[], string]>([
+  ["the first wish that there is", ["ru", "pl"], ["en", "pl"], "pl"],
+  ["a region is served by its language", ["pl-PL", "en"], ["en", "pl"], "pl"],
+  ["the region itself goes before", ["pt-BR"], ["pt", "pt-BR"], "pt-BR"],
+  ["no wish is passed over", [null, "", "en"], ["en", "pl"], "en"],
+  ["what there is, where no wish can be met", ["de"], ["ru", "pl"], "pl"],
+  ["English where there is nothing", ["de"], [], "en"],
+])("the locale: %s", (_name, wishes, there, expected) => {
+  expect(localeFor(wishes, Object.fromEntries(there.map((name) => [name, {}])))).toBe(expected);
+});
+
+test("who has left, or is nobody, may not act; what nobody is there for, anyone may", () => {
+  const people = directory([colleague("ann"), colleague("left", { isActive: false })]);
+  const of = (more: Partial<Parameters<typeof mayAct>[1]>) => ({
+    assigneeId: null,
+    coveredForId: null,
+    queue: null,
+    ...more,
+  });
+  expect(["ann", "left", "ghost"].map((id) => mayAct(id, of({}), people, NOON))).toEqual([true, false, false]);
+  expect(mayAct("ann", of({ queue: "unassigned" }), people, NOON)).toBe(true);
+  expect(mayAct("ann", of({ assigneeId: "ghost" }), people, NOON)).toBe(false);
 });
