@@ -97,6 +97,33 @@ async function startRun(ports: DispatchPorts, event: StoredEvent): Promise<void>
     holds: (event.payload.holds ?? []) as readonly string[],
     clock: clockSetting,
   });
+  await tellWhatWasBefore(ports, run, plan);
+}
+
+/**
+ * A run that begins belatedly is told of what has been handed on since its beginning, when there was nobody to tell: it would find out with
+ * its next `perform`, but may have no reason for one. What it is told again it drops.
+ */
+async function tellWhatWasBefore(ports: DispatchPorts, run: RunRow, plan: Plan): Promise<void> {
+  const { store, clock, workflows } = ports;
+  const scope = {
+    runId: run.id,
+    accountId: run.accountId,
+    startedAt: run.startedAt,
+    listens: plan.listens,
+    ...(run.contactId !== undefined && { contactId: run.contactId }),
+    ...(run.contractId !== undefined && { contractId: run.contractId }),
+    ...(run.enrolledBy !== undefined && { enrolledBy: run.enrolledBy }),
+  };
+  const missed = await store.read(async (tx) => {
+    const waiting = await store.events.undelivered(tx, scope, clock.now());
+    const statuses = await store.events.known(
+      tx,
+      waiting.map(({ id }) => id),
+    );
+    return waiting.filter(({ id }) => statuses.get(id) === "dispatched");
+  });
+  for (const event of missed) await workflows.signal(run.id, event);
 }
 
 /** What an event brings about before runs are told of it. Repeating it changes nothing. */

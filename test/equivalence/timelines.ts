@@ -1,13 +1,27 @@
 import type { TimelineEntry } from "../../src/engine/timeline.js";
+import type { Instant } from "../../src/values/instant.js";
 
 /** Lines of each run, by its id. */
 export type Timelines = ReadonlyMap<string, readonly string[]>;
 
-/** One entry as a line: what both sides must agree on to the letter. */
-export function lineOf(entry: TimelineEntry): string {
+/** The entries up to the instant as lines: what both sides must agree on to the letter. */
+export function linesOf(entries: readonly TimelineEntry[], until: Instant): string[] {
+  return entries.filter((entry) => entry.at <= until && !isBareTrigger(entry)).map(lineOf);
+}
+
+/**
+ * A further trigger that merges nothing changes nothing. One that fell due is brought by the poller, in real time: which lines of the run it
+ * comes between is not the playbook's.
+ */
+function isBareTrigger({ kind, detail = {} }: TimelineEntry): boolean {
+  if (kind === "run.triggered_again") return Object.keys(detail).length === 0;
+  return kind === "event.late" && detail["event"] === "run.triggered_again";
+}
+
+function lineOf(entry: TimelineEntry): string {
   const place = [entry.step, entry.key].filter((part) => part !== undefined).join(" ");
   const rest = [shown(entry.detail), shown(entry.facts, "from ")].filter((part) => part !== "").join(" ");
-  return `${String(entry.seq).padStart(3)} ${new Date(entry.at).toISOString()} ${entry.kind} ${place} ${rest}`.trimEnd();
+  return `${new Date(entry.at).toISOString()} ${entry.kind} ${place} ${rest}`.trimEnd();
 }
 
 function shown(values: TimelineEntry["detail"], before = ""): string {

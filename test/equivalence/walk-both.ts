@@ -8,7 +8,7 @@ import { simulate, type SimulationSetting } from "../../src/simulation/simulate.
 import { DAY_MS, type Instant } from "../../src/values/instant.js";
 import { startWholeSystem, type WholeSystem } from "../support/whole-system.js";
 import { Feed } from "./feed.js";
-import { difference, lineOf, type Timelines } from "./timelines.js";
+import { difference, linesOf, type Timelines } from "./timelines.js";
 
 export interface BothOptions {
   /** What is published. Without a health model: the simulator doesn't measure. */
@@ -53,8 +53,6 @@ export async function walkBoth(options: BothOptions): Promise<readonly Walked[]>
       while ((await dispatchBatch(wired.dispatch, 1_000)) > 0);
       await publish({ ...wired, clock: { ...wired.clock, now: () => origin } }, workspace, "test");
       await feed.tell();
-      if (process.env["WAYPOST_SHOW"])
-        console.log(JSON.stringify(await wired.store.read((tx) => wired.store.due.withPrefix(tx, "before/"))));
     },
   });
   feed.meet(system);
@@ -73,11 +71,6 @@ export async function walkBoth(options: BothOptions): Promise<readonly Walked[]>
       const b = settled.get(scenario) as Timelines;
       walked.push({ scenario, simulated: a, real: b, difference: difference(a, b) });
     }
-    if (process.env["WAYPOST_SHOW"]) {
-      const left = await wired.store.read((tx) => wired.store.due.withPrefix(tx, ""));
-      const open = left.filter((item) => !item.isDone && item.at < wired.clock.now()).map(({ id, at }) => `${id} ${new Date(at).toISOString()}`);
-      console.log(`due: ${left.length}, overdue ${open.length}`, open.slice(0, 30));
-    }
     if (feed.problems.length > 0)
       throw new Error(`the scenarios could not be fed:\n${[...new Set(feed.problems)].slice(0, 20).join("\n")}`);
     return walked;
@@ -89,9 +82,7 @@ export async function walkBoth(options: BothOptions): Promise<readonly Walked[]>
 
 async function simulatedLines(setting: SimulationSetting, scenario: Scenario): Promise<Timelines> {
   const timelines = await simulate(setting, scenario);
-  return new Map(
-    timelines.map(({ run, entries }) => [run, entries.filter(({ at }) => at <= scenario.until).map(lineOf)]),
-  );
+  return new Map(timelines.map(({ run, entries }) => [run, linesOf(entries, scenario.until)]));
 }
 
 /** Quiet for so long, real milliseconds, means that everything up to the scenarios' end has been walked. */
@@ -127,7 +118,7 @@ async function realLines({ wired }: WholeSystem, scenario: Scenario): Promise<Ti
       // What begins after the end is no part of it.
       if (run.startedAt > scenario.until) continue;
       const detail = await readRun(store, run.id);
-      lines.set(run.id, (detail?.timeline ?? []).filter(({ at }) => at <= scenario.until).map(lineOf));
+      lines.set(run.id, linesOf(detail?.timeline ?? [], scenario.until));
     }
   }
   return lines;

@@ -33,6 +33,16 @@ const signalsOf = (runId: string) =>
   world.workflows.signals.filter((signal) => signal.runId === runId).map(({ event }) => event.id);
 
 describe("dispatchBatch", () => {
+  it("tells a run that begins belatedly what was handed on before anybody was there", async () => {
+    world.clock.moveTo(START + 10);
+    await send("booked", "meeting.booked", "a-0", START + 2);
+    await world.settle();
+    // Told only now, but of before: without this the run would wait for what has happened already.
+    await send("start-a-0", "signal.raised", "a-0", START + 1);
+    await world.settle();
+    expect(signalsOf("run/onboarding/a-0/a-0/1")).toEqual(["booked"]);
+  });
+
   it("keeps the order of (at, seq) per account with four dispatchers at once", async () => {
     for (const account of ["a-0", "a-1", "a-2", "a-3", "a-4"]) await send(`start-${account}`, "signal.raised", account);
     await world.settle();
