@@ -36,4 +36,6 @@ export interface PerformResponse {
   readonly outcomes: Readonly<Record<string, Outcome>>;
   /** Set: this command must be retried with backoff as an activity of its own; later commands were not begun. */
   readonly retry?: { readonly key: string; readonly notBefore: Instant };
+  /** Set: the store has the run's end already, with this outcome; nothing was begun. The run is over. */
+  readonly ended?: string;
 }

@@ -64,6 +64,14 @@ export async function walk(plan: Plan, from: RunState, world: World): Promise<Ru
           commands: commands.map(({ speculative: _, ...command }) => command),
         });
       }
+      if (response.ended !== undefined) {
+        // A workflow task that was lost had walked to the end; what led there was confirmed with it, and is not told again.
+        now = {
+          state: { ...now.state, phase: "ended", outcome: response.ended, positions: {}, journal: [] },
+          commands: [],
+        };
+        break;
+      }
       if (response.events.length > 0 && Object.keys(response.outcomes).length === 0 && response.isWritten !== true) {
         now = before ?? now;
       } else {

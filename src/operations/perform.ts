@@ -18,7 +18,7 @@ import { performSlack } from "./effects/slack.js";
 import { performTask, performTighten } from "./effects/task.js";
 import { performTaskWithdraw, performWithdraw } from "./effects/withdraw.js";
 import type { PerformPorts } from "./perform-ports.js";
-import { type Effect, type Scene, sceneOf } from "./scene.js";
+import { type Effect, RunHasEnded, type Scene, sceneOf } from "./scene.js";
 
 /** How a call differs from the usual one. */
 export interface PerformOptions {
@@ -29,7 +29,8 @@ export interface PerformOptions {
 /**
  * Answers a run's `perform` from the store, the mail server and Slack. If events wait for it, they
  * are handed over and nothing is begun or written; else what the run brings along is written first, then the commands in order, each claimed under the account's lock, as far as the time goes. May be
- * repeated at will, by several workers at once: every effect has a key, and finds what it did before.
+ * repeated at will, by several workers at once: every effect has a key, and finds what it did before. For a run that has ended nothing is begun
+ * (`ended`) but its end repeated.
  *
  * `retry.notBefore` is real time (epoch milliseconds of this process's clock), whatever the domain's clock. Throws `StoreUnavailable`, and
  * Error for a run or plan that the store doesn't have.
@@ -39,11 +40,25 @@ export async function performRequest(
   request: PerformRequest,
   options: PerformOptions = {},
 ): Promise<PerformResponse> {
+  try {
+    return await performLive(ports, request, options);
+  } catch (error) {
+    if (error instanceof RunHasEnded) return { events: [], outcomes: {}, ended: error.outcome };
+    throw error;
+  }
+}
+
+async function performLive(
+  ports: PerformPorts,
+  request: PerformRequest,
+  options: PerformOptions,
+): Promise<PerformResponse> {
   const deadline = performance.now() + (options.budgetMs ?? ports.settings.budgetMs);
   const { store } = ports;
   const { run, plan, events } = await store.transaction(async (tx) => {
     const row = await store.runs.get(tx, request.run);
     if (!row) throw new Error(`run ${request.run} is not in the store`);
+    if (row.status === "ended" && !isEnding(request)) throw new RunHasEnded(row);
     const pinned = await store.playbooks.plan(tx, row.hash);
     if (!pinned) throw new Error(`run ${request.run}: its plan ${row.hash} is not in the store`);
     await store.events.confirm(tx, row.id, request.confirm);

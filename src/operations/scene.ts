@@ -152,18 +152,33 @@ export type Effect<O> =
 
 /**
  * Does `work` in the transaction of a claim: the account locked, and nothing begun if the run must hear of something first. What `work` writes
- * happens whole or not at all.
+ * happens whole or not at all. `work` is given the run as the store has it now. Throws `RunHasEnded`.
  */
 export async function inClaim<T>(
   scene: Scene,
-  work: (tx: Tx) => Promise<T>,
+  work: (tx: Tx, run: RunRow) => Promise<T>,
 ): Promise<{ kind: "events"; events: readonly RunEvent[] } | { kind: "done"; value: T }> {
   const { store } = scene.ports;
   return store.transaction(async (tx) => {
     await store.lockAccounts(tx, [scene.run.accountId]);
+    // A call that was given up (frozen, cancelled, timed out) still runs beside what came after it: the events that ended the run are confirmed by
+    // then, and would not stop it.
+    const run = (await store.runs.get(tx, scene.run.id)) ?? scene.run;
+    if (run.status === "ended") throw new RunHasEnded(run);
     const events = await scene.undelivered(tx);
-    return events.length > 0 ? { kind: "events", events } : { kind: "done", value: await work(tx) };
+    return events.length > 0 ? { kind: "events", events } : { kind: "done", value: await work(tx, run) };
   });
+}
+
+/** Nothing more is begun for a run whose end is in the store. */
+export class RunHasEnded extends Error {
+  readonly outcome: string;
+
+  constructor(run: RunRow) {
+    super(`run ${run.id} has ended`);
+    this.name = "RunHasEnded";
+    this.outcome = run.outcome ?? "";
+  }
 }
 
 /** `inClaim` for an effect that is the transaction itself. */

@@ -130,6 +130,17 @@ describe("a delivery that must be tried again", () => {
   });
 });
 
+test("a run whose end is in the store already walks no further", async () => {
+  const plan = planFrom([slack("a"), slack("b")]);
+  const { state, lines } = await walkWith(
+    plan,
+    () => ({ events: [], outcomes: {}, ended: "void" }),
+    () => ({ events: [], outcomes: {} }),
+  );
+  expect([state.phase, state.outcome, state.positions, state.journal]).toEqual(["ended", "void", {}, []]);
+  expect(lines).toEqual(["2026-03-02 09:00 run.started"]);
+});
+
 test("the status that people see", async () => {
   const plan = planFrom([slack("a"), wait("w", "1d")]);
   const fresh = newRun(plan, RUN);

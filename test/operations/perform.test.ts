@@ -230,6 +230,20 @@ describe("e-mail", () => {
     expect(stage.mailer.inbox).toHaveLength(0);
   });
 
+  test("what is taken over from a sender that died is decided about anew: who unsubscribed meanwhile gets nothing", async () => {
+    stage.mailer.trouble({ kind: "gone" });
+    const first = await stage.perform(run, [email("a")]);
+    expect(first.retry?.key).toBe("a");
+    const address = `${champion}@${account}.example`;
+    await stage.write((tx) =>
+      stage.ports.suppressions.add(tx, address, { category: "*", reason: "unsubscribed", at: T0, deliveryKey: "x" }),
+    );
+    expect(await stage.outcome(run, email("a"))).toMatchObject({
+      deliveries: [{ result: "skipped", reason: "unsubscribed" }],
+    });
+    expect(sentTo()).toEqual([]);
+  });
+
   test("after the exit only service goes, and what was taken back doesn't", async () => {
     const night = T0 + 12 * HOUR;
     await stage.outcome(run, email("late", { since: night }), night);
@@ -572,6 +586,34 @@ describe("a workflow task that was lost behind its perform, and is walked again"
     });
     await stage.perform(run, [], { entries: [line(1, "run.exited"), line(2, "run.ended")] });
     expect(await told()).toEqual([line(1, "run.ended")]);
+  });
+});
+
+describe("a call that was given up, and runs on beside what came after it", () => {
+  /** A mail that was on the wire when its sender died, and a second call that has begun to ask after it. */
+  async function belated(): Promise<{ call: Promise<unknown> }> {
+    stage.mailer.trouble({ kind: "gone" });
+    await stage.perform(run, [email("a")]);
+    const call = stage.perform(run, [email("a")]);
+    await new Promise((done) => setTimeout(done, 50));
+    return { call };
+  }
+
+  test("sends nothing after the run's exit", async () => {
+    const { call } = await belated();
+    await stage.perform(run, [], { status: "exiting" });
+    expect(await call).toMatchObject({ outcomes: { a: { deliveries: [{ reason: "not_service_after_exit" }] } } });
+    expect(sentTo()).toEqual([]);
+  });
+
+  test("sends nothing, and opens no task, after the run's end", async () => {
+    const { call } = await belated();
+    await stage.perform(run, [command("!close", { kind: "close", outcome: "void" })]);
+    expect(await call).toEqual({ events: [], outcomes: {}, ended: "void" });
+    expect(await stage.perform(run, [email("b")])).toEqual({ events: [], outcomes: {}, ended: "void" });
+    expect(await stage.perform(run, [task("call")])).toEqual({ events: [], outcomes: {}, ended: "void" });
+    expect(sentTo()).toEqual([]);
+    expect(await stage.store.read((tx) => stage.ports.tasks.list(tx, { runId: run }))).toEqual([]);
   });
 });
 

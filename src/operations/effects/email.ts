@@ -207,7 +207,6 @@ async function performMail(
     if (row.status === "unknown") return { kind: "final", delivery: await settleUnknown(scene, command, row) };
     if (isFinal(row)) return { kind: "final", delivery: deliveryOf(row, scene.now()) };
 
-    let token: string;
     if (row.status === "wire") {
       const mayResend = (await scene.policy()).email.unknown === "resend" && !command.exiting;
       const standing = await follow(
@@ -217,15 +216,14 @@ async function performMail(
         { leftMs: scene.leftMs(), mayResend },
       );
       if (standing.kind === "later") return standing;
-      if (standing.kind !== "claimed") continue;
-      token = standing.token;
-    } else {
-      const waitMs = await store.read((tx) => ledger.retryLeftMs(tx, row.key));
-      if (waitMs > 0) return { kind: "later", afterMs: waitMs };
-      const claimed = await claimMail(scene, command, row);
-      if (claimed.kind !== "claimed") return claimed;
-      token = claimed.token;
+      // Taken over: it is claimed anew like any other, because minutes have passed. The person may have unsubscribed, the run may have ended.
+      continue;
     }
+    const waitMs = await store.read((tx) => ledger.retryLeftMs(tx, row.key));
+    if (waitMs > 0) return { kind: "later", afterMs: waitMs };
+    const claimed = await claimMail(scene, command, row);
+    if (claimed.kind !== "claimed") return claimed;
+    const { token } = claimed;
     const message = await messageFor(scene, command, row.key, token);
     if (message.kind === "fault") {
       await store.read((tx) => ledger.settle(tx, row.key, token, { status: "rejected", reason: message.reason }));
@@ -255,8 +253,9 @@ async function claimMail(
   // Read before the transaction: within it they would take a second connection.
   const contact = (await scene.contacts()).find(({ id }) => id === row.contactId);
   await Promise.all([scene.policy(), scene.account(), scene.customerCalendar()]);
-  const claimed = await inClaim(scene, async (tx): Promise<MailOutcome | { kind: "claimed"; token: string }> => {
-    const decision = await decide(scene, tx, command, row, contact, now);
+  const claimed = await inClaim(scene, async (tx, run): Promise<MailOutcome | { kind: "claimed"; token: string }> => {
+    const hasLeft = command.exiting || run.status === "exiting";
+    const decision = await decide(scene, tx, command, row, contact, now, hasLeft);
     const base = { contact: row.contactId ?? "", at: now, ...(row.locale !== null && { locale: row.locale }) };
     switch (decision.kind) {
       case "skip":
@@ -284,6 +283,7 @@ async function decide(
   row: DeliveryRow,
   contact: ContactCard | undefined,
   now: Instant,
+  hasLeft: boolean,
 ): Promise<SendDecision> {
   const { ledger, suppressions, holds } = scene.ports;
   const policy = await scene.policy();
@@ -301,7 +301,7 @@ async function decide(
     send: command.send,
     sendWithin: command.sendWithin ?? policy.email.sendWithin,
     // `deferred_email: keep`: what waited when the run ended may still go.
-    isExiting: command.exiting && row.deferredUntil === null,
+    isExiting: hasLeft && row.deferredUntil === null,
     category: categoryOf(command.category, policy),
     recipient: {
       isActive: contact?.isActive ?? false,
