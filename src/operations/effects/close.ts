@@ -48,23 +48,24 @@ export async function performClose(scene: Scene, command: Extract<Command, { kin
 async function sayUntold({ ports, run, at }: Scene, tx: Tx): Promise<void> {
   const told = await ports.store.runs.timeline(tx, run.id);
   const lines = new Set(told.map(({ kind, step, key, detail }) => [kind, key ?? step, detail?.["to"]].join("|")));
-  let seq = told.at(-1)?.seq ?? 0;
   const untold: TimelineEntry[] = [];
   for (const row of await ports.ledger.sentOf(tx, run.id)) {
-    if (row.channel !== "email") continue;
-    const { effectKey, step, contactId, locale } = row;
-    const isTold = ["email.sent", "email.unknown"].some((kind) =>
-      [effectKey, step].some((place) => lines.has([kind, place, contactId].join("|"))),
+    const { channel, effectKey, step, locale } = row;
+    const to = (channel === "email" ? row.contactId : row.recipient) ?? "";
+    const isTold = [effectKey, step].some((place) =>
+      channel === "email"
+        ? lines.has(["email.sent", place, to].join("|")) || lines.has(["email.unknown", place, to].join("|"))
+        : told.some((line) => line.kind === "slack.posted" && (line.key ?? line.step) === place),
     );
     if (isTold) continue;
-    seq += 1;
+    const isSure = row.status === "sent" || row.status === "resolved";
     untold.push({
-      seq,
+      seq: (told.at(-1)?.seq ?? 0) + untold.length + 1,
       at: row.sentAt ?? at,
-      kind: row.status === "sent" || row.status === "resolved" ? "email.sent" : "email.unknown",
+      kind: channel === "slack" ? "slack.posted" : isSure ? "email.sent" : "email.unknown",
       step: step ?? effectKey,
       key: effectKey,
-      detail: { to: contactId ?? "", ...(locale === null ? {} : { locale }), told: "at the end" },
+      detail: { to, ...(locale === null ? {} : { locale }), told: "at the end" },
     });
   }
   const { status, position } = run;
