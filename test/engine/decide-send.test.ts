@@ -87,8 +87,42 @@ describe("windows and quiet hours, in the recipient's zone", () => {
       { send: { kind: "weekday", day: "mon", time: "09:30" }, sendWithin: { amount: 9, unit: "d" } },
     ],
     ["send", { send: { kind: "after", duration: { amount: 1, unit: "h" } }, since: NOW - HOUR }],
+    ["outside_window until 2026-03-03T10:00:00.000Z", { send: { kind: "after", duration: { amount: 1, unit: "h" } } }],
+    ["outside_window until 2026-03-05T08:00:00.000Z", { send: { kind: "weekday", day: "thu", time: "09:00" } }],
+    ["outside_window until 2026-03-04T23:00:00.000Z", { send: { kind: "weekday", day: "thu" }, category: SERVICE }],
+    ["send", { send: { kind: "weekday", day: "tue" } }],
   ])("%s", (expected, more) => {
     expect(said(more)).toBe(expected);
+  });
+
+  const siesta = (from: string, to: string) => ({ ...input().rules, quietHours: { from, to } });
+  test.each<[string, Partial<SendInput>]>([
+    ["quiet until 2026-03-03T11:00:00.000Z", { rules: siesta("09:30", "12:00") }],
+    ["send", { rules: siesta("10:30", "12:00") }],
+    ["send", { rules: siesta("08:00", "10:00") }],
+    ["send", { rules: siesta("10:00", "10:00") }],
+    // Between midnight and the end: the same day's end.
+    ["quiet until 2026-03-03T11:00:00.000Z", { rules: siesta("20:00", "12:00") }],
+  ])("quiet hours of the house: %s", (expected, more) => {
+    expect(said({ send: { kind: "now" }, ...more })).toBe(expected);
+  });
+
+  test("an hour that the clock shows twice is quiet twice", () => {
+    // 02:30 in Warsaw, before and after the clock goes back from 03:00 to 02:00.
+    const rules = { ...input().rules, quietHours: { from: "20:00", to: "02:30" } };
+    const twice = at("2026-10-25T02:15:00+01:00");
+    expect(said({ now: twice, since: twice, send: { kind: "now" }, rules })).toBe(
+      "quiet until 2026-10-25T02:15:00.000Z",
+    );
+  });
+
+  test("a day too short for the spread: at opening", () => {
+    const calendar = { ...STANDARD_CALENDAR, hours: { wed: { open: "09:00", close: "09:01" } } };
+    const recipient = input().recipient;
+    const rules = { ...input().rules, spreadMs: 24 * HOUR };
+    expect(said({ now: night, since: night, recipient: { ...recipient, calendar }, rules })).toBe(
+      "outside_window until 2026-03-04T08:00:00.000Z",
+    );
   });
 
   test("who waits for an opening is spread behind it, the same way each time", () => {
@@ -123,6 +157,10 @@ describe("the cap of 3 in 7 × 24 h", () => {
     ],
     ["send", { counted: counted.slice(1), waiting: [{ key: "x", priority: 30 }] }],
     ["send", { counted: counted.slice(2), waiting: [{ key: "x", priority: 70 }] }],
+    // Of equal priority the first by key goes first; a mail doesn't wait for itself.
+    ["capped until 2026-03-03T10:00:00.000Z", { counted: counted.slice(1), waiting: [{ key: "a", priority: 50 }] }],
+    ["send", { counted: counted.slice(1), waiting: [{ key: "x", priority: 50 }] }],
+    ["send", { counted: counted.slice(1), waiting: [{ key: "run-1|welcome|c-1", priority: 50 }] }],
   ])("%s", (expected, more) => {
     expect(said(more)).toBe(expected);
   });
@@ -136,6 +174,7 @@ describe("holds, kill switches, spacing", () => {
       "spacing until 2026-03-03T12:00:00.000Z",
       { since: NOW - 5 * HOUR, releasedAt: NOW - 2 * HOUR, lastSentAt: NOW - HOUR },
     ],
+    ["send", { since: NOW - 9 * HOUR, releasedAt: NOW - 8 * HOUR, lastSentAt: NOW - 5 * HOUR }],
     ["send", { since: NOW - HOUR, releasedAt: NOW - 2 * HOUR, lastSentAt: NOW - HOUR }],
     ["send", { since: NOW - 5 * HOUR, releasedAt: NOW - 2 * HOUR, lastSentAt: NOW - 3 * HOUR }],
   ])("%s", (expected, more) => {

@@ -627,3 +627,33 @@ test("an empty plan is over at once, an empty branch too", async () => {
   expect(await story(planFrom([]))).toBe("2026-03-02 09:00 run.ended outcome=completed");
   expect(await story(planFrom([parallel("p", { a: [], b: [slack("x")] })]))).toContain("slack.posted x");
 });
+
+test("a step's texts and questions go with its command, a mail's own limit too", async () => {
+  const plan = planFrom([
+    email("hello", { sendWithin: span("1 bd"), template: "gone" }),
+    task("job", { text: "Ask them", ask: "note" }),
+    { kind: "risk", id: "danger", path: "", risk: "stalled", severity: "high", text: "Why" },
+    { kind: "opportunity", id: "chance", path: "", opportunity: "seats", text: "More" },
+  ]);
+  const { done } = await rehearse(plan);
+  expect(done.map(({ command }) => command)).toMatchObject([
+    { kind: "email", sendWithin: { amount: 1, unit: "bd" }, locales: {} },
+    { kind: "task", text: "Ask them", ask: "note" },
+    { kind: "risk", severity: "high", text: "Why" },
+    { kind: "opportunity", opportunity: "seats", text: "More" },
+    { kind: "close" },
+  ]);
+});
+
+test.each<[Command["kind"], Step, Outcome]>([
+  ["email", email("x"), { kind: "done", at: START }],
+  ["slack", slack("x"), { kind: "done", at: START }],
+  ["task", task("x"), { kind: "done", at: START }],
+  ["health", { kind: "health", id: "x", path: "" }, { kind: "posted", at: START, to: "u1" }],
+  ["play", play("x"), { kind: "read", at: START, facts: {} }],
+  ["resolve", wait("x", "1 bd"), { kind: "done", at: START }],
+  ["read", slack("x", { if: is("account.arr", 1) }), { kind: "done", at: START }],
+])("an answer of another kind to `%s` is a fault, never guessed at", async (kind, step, answer) => {
+  const rehearsal = rehearse(planFrom([step]), { answer: (command) => (command.kind === kind ? answer : undefined) });
+  await expect(rehearsal).rejects.toThrow(new RegExp(`\\(${kind}\\) was answered with ${answer.kind}`));
+});
