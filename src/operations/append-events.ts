@@ -61,16 +61,21 @@ export async function appendEventsWithin(
 ): Promise<readonly AppendedEvent[]> {
   const model = await store.playbooks.configuration<Model>(tx, "model");
   const named = events.map((event) => namesOf(model, event));
-  const places = await store.customers.locate(tx, {
+  const namedIds = {
     account: named.flatMap((names) => names.account ?? []),
     contact: named.flatMap((names) => names.contact ?? []),
     contract: named.flatMap((names) => names.contract ?? []),
-  });
-  const resolved = events.map((event, index) => resolve(model, { ...event, source }, named[index] as Names, places));
-  await store.lockAccounts(
-    tx,
-    resolved.flatMap((event) => (event.kind === "matched" ? event.event.accountId : [])),
-  );
+  };
+  const places = await store.customers.locate(tx, namedIds);
+  const resolveIn = (known: typeof places) =>
+    events.map((event, index) => resolve(model, { ...event, source }, named[index] as Names, known));
+  let resolved = resolveIn(places);
+  await store.lockAccounts(tx, accountsIn(resolved));
+  if (resolved.some(({ kind }) => kind === "unmatched")) {
+    await store.lockAccounts(tx, [ARRIVALS]);
+    resolved = resolveIn(await store.customers.locate(tx, namedIds));
+    await store.lockAccounts(tx, accountsIn(resolved));
+  }
   const known = new Set(
     (
       await store.events.known(
@@ -122,6 +127,8 @@ export async function matchEvents(
   arrived: { account: readonly string[]; contact: readonly string[]; contract: readonly string[] },
   now: Instant,
 ): Promise<number> {
+  if (arrived.account.length + arrived.contact.length + arrived.contract.length === 0) return 0;
+  await store.lockAccounts(tx, [ARRIVALS]);
   const waiting = await store.events.unmatchedNaming(tx, arrived);
   if (waiting.length === 0) return 0;
   const model = await store.playbooks.configuration<Model>(tx, "model");
@@ -142,12 +149,22 @@ export async function matchEvents(
   return matched;
 }
 
+/**
+ * Taken like an account's lock by who keeps an event for somebody unknown and by who matches such events to arrivals. Without it each could look
+ * before the other has written, and the event would wait for an arrival that has been.
+ */
+const ARRIVALS = "*arrivals*";
+
 type Names = UnmatchedEvent["names"];
 
 type Resolved =
   | { readonly kind: "matched"; readonly event: NewEvent }
   | { readonly kind: "unmatched"; readonly event: UnmatchedEvent; readonly reason: string }
   | { readonly kind: "refused"; readonly reason: string };
+
+function accountsIn(resolved: readonly Resolved[]): string[] {
+  return resolved.flatMap((event) => (event.kind === "matched" ? event.event.accountId : []));
+}
 
 /** Whom an event names: an account's event needs its account, a contact's the contact, a contract's the contract. */
 function namesOf(model: Model | undefined, event: IncomingEvent): Names {

@@ -176,6 +176,40 @@ describe("events about nobody known", () => {
     });
   });
 
+  it("are matched also if what they name arrives at the same moment", async () => {
+    let arrive = (): void => {};
+    const mayArrive = new Promise<void>((done) => void (arrive = done));
+    let found = (): void => {};
+    const hasLooked = new Promise<void>((done) => void (found = done));
+    // The import has looked for waiting events, and is not committed yet.
+    const store: typeof world.store = {
+      ...world.store,
+      events: {
+        ...world.store.events,
+        async unmatchedNaming(tx, names) {
+          const waiting = await world.store.events.unmatchedNaming(tx, names);
+          found();
+          await mayArrive;
+          return waiting;
+        },
+      },
+    };
+    const arriving = upsertCustomers(
+      { ...world.ports, store },
+      { accounts: [{ id: "a-10", fields: { name: "Just now" } }] },
+      { source: "import" },
+    );
+    await hasLooked;
+    const telling = appendEvents(world.ports, [event("u-10", "meeting.booked", { account: "a-10" })], "http");
+    await Promise.race([telling, new Promise((done) => setTimeout(done, 200))]);
+    arrive();
+    await arriving;
+    expect(await telling).toEqual([{ id: "u-10", status: "accepted" }]);
+    expect(await world.rows("select status, account_id from events where id = 'u-10'")).toEqual([
+      { status: "pending", account_id: "a-10" },
+    ]);
+  });
+
   it("wait for everything they name", async () => {
     await appendEvents(world.ports, [event("u-2", "user.logged_in", { account: "a-1", contact: "p-9" })], "http");
     const first = await upsertCustomers(
