@@ -243,8 +243,11 @@ async function refusalByAgain(
 ): Promise<string | undefined> {
   const { again } = plan.enroll;
   switch (again.kind) {
-    case "always":
-      return undefined;
+    case "always": {
+      // Told belatedly: it was for a run that was live then and is over now. Two of one key at one instant there never are.
+      const then = ofKey.find((run) => run.startedAt <= at && (run.endedAt ?? at) > at);
+      return then === undefined ? undefined : `run ${then.id} was live at ${formatInstant(at)}`;
+    }
     case "never":
       return ofSubject.length === 0
         ? undefined

@@ -87,6 +87,16 @@ describe("by hand", () => {
     expect((await byHand()).kind).toBe(expected);
   });
 
+  it("a trigger told belatedly, of a time when a run was live that is over now, makes no second one for that time", async () => {
+    await accounts("a-1");
+    await world.publish(workspaceOf([planOf("rescue", { again: { kind: "always" } })]));
+    await byHand();
+    const end = at("2026-03-03T12:00Z");
+    await world.store.transaction((tx) => world.store.runs.end(tx, "run/rescue/a-1/a-1/1", "won", end));
+    expect(await byHand({ at: end - 1 })).toMatchObject({ kind: "refused", reason: "again" });
+    expect(await byHand({ at: end })).toMatchObject({ kind: "enrolled", run: "run/rescue/a-1/a-1/2" });
+  });
+
   it("obeys `if`, and says what is missing", async () => {
     await upsertCustomers(world.ports, { accounts: [{ id: "a-1", fields: { is_test: true } }] }, { source: "import" });
     await world.publish(
