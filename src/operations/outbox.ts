@@ -3,7 +3,7 @@ import type { Colleague } from "../customers/people.js";
 import type { Policy } from "../engine/policy.js";
 import type { SlackBody } from "../ports/composer.js";
 import type { DeliveryRow } from "../ports/ledger.js";
-import type { Tx } from "../ports/transactions.js";
+import { StoreUnavailable, type Tx } from "../ports/transactions.js";
 import type { Instant } from "../values/instant.js";
 import { type Conversation, deliver, follow, isFinal, type Standing } from "./deliver.js";
 import { deliveryId } from "./delivery-id.js";
@@ -62,13 +62,22 @@ export const OUTBOX_BATCH = 50;
 /** A claimed row that nobody touched for so long was left by a process that died. */
 const IDLE_MS = 1_000;
 
-/** Posts what is in the outbox, the oldest first; how many are done. Any number of processes may do it at once; call it on every poke and after each change. */
+/**
+ * Posts what is in the outbox, the oldest first; how many are done. Any number of processes may do it at once; call it on every poke and after
+ * each change. One that can't be posted for a fault is reported to `onFault` and keeps no other waiting; throws `StoreUnavailable`, and what
+ * failed where there is no `onFault`.
+ */
 export async function postOutbox(ports: DeskPorts, limit = OUTBOX_BATCH): Promise<number> {
   const rows = await ports.store.read((tx) => ports.ledger.outbox(tx, limit, IDLE_MS));
   let posted = 0;
   for (const row of rows) {
-    const standing = await postNotice(ports, row, ports.settings.slackReplyMs + ports.settings.slackenMs);
-    if (standing.kind === "final") posted += 1;
+    try {
+      const standing = await postNotice(ports, row, ports.settings.slackReplyMs + ports.settings.slackenMs);
+      if (standing.kind === "final") posted += 1;
+    } catch (error) {
+      if (error instanceof StoreUnavailable || ports.onFault === undefined) throw error;
+      ports.onFault(`delivery ${row.key}`, error);
+    }
   }
   return posted;
 }

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { postOutbox } from "../../src/operations/outbox.js";
+import { postOutbox, putNotices } from "../../src/operations/outbox.js";
 import { pollDue } from "../../src/operations/poll-due.js";
 import { actOnTask, type TaskAction, type TaskAnswer } from "../../src/operations/tasks/act-on-task.js";
 import { deskDue } from "../../src/operations/tasks/desk-due.js";
@@ -186,6 +186,24 @@ describe("what a person does with a task", () => {
     await postOutbox(stage.ports);
     expect(texts()).toEqual([`U-ANN open: Call ${account.toUpperCase()}`]);
   });
+});
+
+test("a message that can't be made keeps no other waiting", async () => {
+  stage.slack.trouble({ kind: "refused", permanent: false, reason: "internal_error" });
+  await opened();
+  const notice = { key: `news-${account}`, to: { channel: "#news" }, body: { text: "news", blocks: [] } };
+  await stage.write((tx) => putNotices(stage.ports, tx, [{ ...notice, accountId: null, at: T0 }]));
+  await new Promise((done) => setTimeout(done, 100));
+  const faults: string[] = [];
+  const broken = () => {
+    throw new Error("can't be rendered");
+  };
+  const composer = { ...stage.ports.composer, task: broken };
+  await postOutbox({ ...stage.ports, composer, onFault: (what) => faults.push(what) });
+  expect(texts()).toEqual(["#news news"]);
+  expect(faults).toHaveLength(1);
+  await postOutbox(stage.ports);
+  expect(texts()).toEqual(["#news news", `U-ANN open: Call ${account.toUpperCase()}`]);
 });
 
 // From here on the stage's clock moves.
