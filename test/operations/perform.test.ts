@@ -230,6 +230,14 @@ describe("e-mail", () => {
     expect(stage.mailer.inbox).toHaveLength(0);
   });
 
+  test("who has another address by the next attempt is written to there", async () => {
+    stage.mailer.trouble({ kind: "refused" });
+    expect((await stage.perform(run, [email("a")])).retry?.key).toBe("a");
+    await stage.contact(champion, account, { first_name: "Carla", email: "new@other.example" });
+    expect(await stage.outcome(run, email("a"))).toMatchObject({ deliveries: [{ result: "sent" }] });
+    expect(sentTo()).toEqual(["new@other.example"]);
+  });
+
   test("what is taken over from a sender that died is decided about anew: who unsubscribed meanwhile gets nothing", async () => {
     stage.mailer.trouble({ kind: "gone" });
     const first = await stage.perform(run, [email("a")]);

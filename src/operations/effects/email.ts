@@ -352,6 +352,12 @@ function isAllowed(email: string, onlyTo: readonly string[] | undefined): boolea
 
 // ── the message ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
+/** As the ledger keeps a message: `address` is the contact's, which the envelope may redirect. */
+interface Kept {
+  readonly message: RawMessage;
+  readonly address: string | undefined;
+}
+
 /** The bytes of an earlier attempt, else the message made now and kept for every later one. `lost`: someone else has the row now. */
 async function messageFor(
   scene: Scene,
@@ -362,10 +368,15 @@ async function messageFor(
   const { ledger, store } = scene.ports;
   const row = await store.read((tx) => ledger.read(tx, key));
   if (row?.token !== token) return { kind: "lost" };
-  if (row.raw !== null) return { kind: "ready", message: JSON.parse(row.raw) as RawMessage };
+  const address = (await scene.contacts()).find(({ id }) => id === row.contactId)?.email ?? undefined;
+  const before = row.raw === null ? undefined : (JSON.parse(row.raw) as Kept);
+  // Suppressions were looked up for the address that the contact has now: nothing goes to the one they had.
+  if (before !== undefined && before.address === address) return { kind: "ready", message: before.message };
   try {
     const message = await compose(scene, command, row);
-    const kept = { raw: JSON.stringify(message), messageId: message.messageId };
+    // Nothing is on the wire, so the bytes may change; the Message-ID is the delivery's.
+    if (before !== undefined) return { kind: "ready", message };
+    const kept = { raw: JSON.stringify({ message, address } satisfies Kept), messageId: message.messageId };
     const isMine = await store.read((tx) => ledger.keepRaw(tx, key, token, kept));
     return isMine ? { kind: "ready", message } : { kind: "lost" };
   } catch (error) {
