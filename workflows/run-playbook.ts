@@ -105,6 +105,7 @@ export async function runPlaybook(input: RunPlaybookInput): Promise<string> {
         else await condition(() => inbox.length > 0, Math.max(1, Math.ceil((until - domainNow()) / clock.scale)));
       },
       hasReached: (at) => domainNow() >= at,
+      isRealTime: clock.scale === 1,
       isLong: () => workflowInfo().continueAsNewSuggested && inbox.length === 0,
       observe: (latest) => {
         state = latest;

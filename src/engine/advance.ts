@@ -120,7 +120,7 @@ function settle(m: Machine, limit: Instant): void {
     if (m.state.phase === "ended" || m.state.phase === "new") return;
     if (commandsOf(m).length > 0) {
       // What has already happened comes before what is about to be done.
-      if (event === undefined || event.at > m.state.clock || m.state.exitCheck !== undefined) return;
+      if (event === undefined || event.at > Math.max(m.state.clock, limit) || m.state.exitCheck !== undefined) return;
       handleNext(m);
       continue;
     }

@@ -1,5 +1,6 @@
 import type { Instant } from "../values/instant.js";
 import { type Advanced, advance } from "./advance.js";
+import type { CommandKind } from "./command.js";
 import type { RunEvent } from "./event.js";
 import type { PerformRequest, PerformResponse } from "./perform.js";
 import type { Plan } from "./plan.js";
@@ -17,6 +18,8 @@ export interface World {
   idle(until: Instant | undefined): Promise<void>;
   /** True once the domain clock has reached the instant. */
   hasReached(at: Instant): boolean;
+  /** Set where the domain clock is people's own: what has happened by now comes before an effect, however late the effect is (a worker was away). */
+  readonly isRealTime?: boolean;
   /** True when the run should go on as a new execution, from the state it has. */
   isLong(): boolean;
   /** Told of every state that lasts: for queries. */
@@ -50,6 +53,10 @@ export async function walk(plan: Plan, from: RunState, world: World): Promise<Ru
       now = before ?? now;
       before = undefined;
       take(arrived);
+    }
+    if (world.isRealTime === true && isOvertaken(now, world)) {
+      before = undefined;
+      now = advance(plan, now.state, { kind: "tick", at: nextWake(now.state) ?? now.state.clock });
     }
     if (now.commands.length > 0 || now.state.journal.length > 0 || now.state.unconfirmed.length > UNCONFIRMED_MAX) {
       let response = await world.perform(requestOf(now));
@@ -92,6 +99,23 @@ export async function walk(plan: Plan, from: RunState, world: World): Promise<Ru
   }
   world.observe(now.state);
   return now.state;
+}
+
+/** What people notice, and would rather not have got after what happened meanwhile. */
+const NOTICED: readonly CommandKind[] = ["email", "slack", "task", "play"];
+
+/** An event of after the instant at which the effects at hand were due is there before they were begun, and no timer comes between. */
+function isOvertaken({ state, commands }: Advanced, world: World): boolean {
+  const event = state.inbox[0]?.at;
+  const asked = commands.filter(({ speculative }) => speculative !== true);
+  return (
+    event !== undefined &&
+    event === nextWake(state) &&
+    state.exitCheck === undefined &&
+    asked.length > 0 &&
+    asked.every(({ kind }) => NOTICED.includes(kind)) &&
+    world.hasReached(event)
+  );
 }
 
 function requestOf({ state, commands }: Advanced): PerformRequest {

@@ -35,8 +35,8 @@ export interface Scene {
   calendar(name: string | null): Promise<Calendar>;
   subject(contactId?: string): FactSubject;
   facts(paths: readonly string[], contactId?: string): Promise<Record<string, FactValue>>;
-  /** Events that the run must be told first. */
-  undelivered(tx: Tx): Promise<readonly RunEvent[]>;
+  /** Events that the run must be told first: up to the run's instant, or another. */
+  undelivered(tx: Tx, until?: Instant): Promise<readonly RunEvent[]>;
   /** What the run listens to among these fact paths. */
   hears(paths: readonly string[]): boolean;
 }
@@ -92,7 +92,7 @@ export function sceneOf(ports: PerformPorts, run: RunRow, plan: Plan, asOf: Inst
     subject,
     facts: (paths, contactId) =>
       paths.length === 0 ? Promise.resolve({}) : store.facts.read(subject(contactId), paths, at),
-    undelivered: (tx) =>
+    undelivered: (tx, until = at) =>
       store.events.undelivered(
         tx,
         {
@@ -104,7 +104,7 @@ export function sceneOf(ports: PerformPorts, run: RunRow, plan: Plan, asOf: Inst
           ...(run.contractId !== undefined && { contractId: run.contractId }),
           ...(run.enrolledBy !== undefined && { enrolledBy: run.enrolledBy }),
         },
-        at,
+        until,
         EVENTS_AT_ONCE,
       ),
     hears: (paths) => plan.listens.facts.some((fact) => paths.includes(fact)),
@@ -165,7 +165,8 @@ export async function inClaim<T>(
     // then, and would not stop it.
     const run = (await store.runs.get(tx, scene.run.id)) ?? scene.run;
     if (run.status === "ended") throw new RunHasEnded(run);
-    const events = await scene.undelivered(tx);
+    // In real time also what happened after the effect was due: it is late, and goes to people as they are now.
+    const events = await scene.undelivered(tx, scene.now());
     return events.length > 0 ? { kind: "events", events } : { kind: "done", value: await work(tx, run) };
   });
 }

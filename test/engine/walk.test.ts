@@ -141,6 +141,53 @@ test("a run whose end is in the store already walks no further", async () => {
   expect(lines).toEqual(["2026-03-02 09:00 run.started"]);
 });
 
+describe("a worker that was away: what has happened meanwhile", () => {
+  const plan = planFrom([wait("w", "1h"), email("late")], {
+    exits: [{ outcome: "void", when: { event: "contract.voided" } }],
+  });
+  /** It is 12:00; the mail was due at 10:00, the exit at 11:00 is told before or at the claim. */
+  async function walkLate(isTold: "by signal" | "by the claim", isRealTime = true) {
+    const exit = event("contract.voided", "2026-03-02T11:00");
+    const signals = isTold === "by signal" ? [exit] : [];
+    const asked: string[] = [];
+    let hasClaimed = false;
+    const state = await walk(plan, newRun(plan, RUN), {
+      perform: async (request) => {
+        const effects = request.commands.filter(({ kind }) => kind === "email");
+        if (effects.length > 0 && isTold === "by the claim" && !hasClaimed) {
+          hasClaimed = true;
+          return { events: [exit], outcomes: {}, isWritten: true };
+        }
+        asked.push(...effects.map(({ key }) => key));
+        const outcomes = Object.entries(well(request)).map(([key, outcome]) => [
+          key,
+          key === "late" ? { kind: "emailed", at: request.asOf, deliveries: [] } : outcome,
+        ]);
+        return { events: [], outcomes: Object.fromEntries(outcomes) };
+      },
+      persist: async () => ({ events: [], outcomes: {} }),
+      arrived: () => signals.splice(0),
+      idle: async () => {
+        throw new Error("nothing to wait for");
+      },
+      hasReached: () => true,
+      isRealTime,
+      isLong: () => false,
+      observe: () => {},
+    });
+    return { asked, outcome: state.outcome };
+  }
+
+  test("comes before an effect that is late, in real time", async () => {
+    expect(await walkLate("by signal")).toEqual({ asked: [], outcome: "void" });
+    expect(await walkLate("by the claim")).toEqual({ asked: [], outcome: "void" });
+  });
+
+  test("makes no difference where time is only played", async () => {
+    expect((await walkLate("by signal", false)).asked).toHaveLength(1);
+  });
+});
+
 test("the status that people see", async () => {
   const plan = planFrom([slack("a"), wait("w", "1d")]);
   const fresh = newRun(plan, RUN);

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { steppedClock } from "../../src/adapters/memory/clock.js";
 import { isPlain } from "../../src/engine/command.js";
+import { performRequest } from "../../src/operations/perform.js";
 import { type Stage, command, DAY, email, HOUR, openStage, PLAN, T0, task } from "./support/stage.js";
 
 let stage: Stage;
@@ -201,7 +203,6 @@ describe("e-mail", () => {
     let answer = (): void => {};
     stage.mailer.trouble({ kind: "wait", until: new Promise<void>((done) => void (answer = done)) });
     const request = { ...stage.ports, settings: { ...stage.ports.settings, budgetMs: 100 } };
-    const { performRequest } = await import("../../src/operations/perform.js");
     const first = await performRequest(request, {
       run,
       asOf: T0,
@@ -291,6 +292,23 @@ describe("events first", () => {
     expect(answer.outcomes.a).toBeUndefined();
     expect(answer.events).toMatchObject([{ name: "facts.changed", changed: ["account.stage"] }]);
     expect(stage.mailer.inbox).toHaveLength(0);
+  });
+
+  test("what happened after an effect was due comes before it if the effect is late, in real time", async () => {
+    const booked = { id: `booked-${number}`, name: "meeting.booked", accountId: account, at: T0 + HOUR };
+    await stage.event(booked);
+    const late = { ...stage.ports, clock: steppedClock(T0 + 2 * HOUR) };
+    const answer = await performRequest(late, {
+      run,
+      asOf: T0,
+      confirm: [],
+      entries: [],
+      status: "running",
+      position: [],
+      commands: [email("a")],
+    });
+    expect(answer).toMatchObject({ events: [{ id: booked.id }], outcomes: {}, isWritten: true });
+    expect(sentTo()).toEqual([]);
   });
 
   test("an event of another account, or of later, doesn't", async () => {
