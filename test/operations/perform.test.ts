@@ -606,6 +606,18 @@ describe("a workflow task that was lost behind its perform, and is walked again"
     ]);
   });
 
+  test("says of a mail that was still on the wire that it may have gone", async () => {
+    stage.mailer.trouble({ kind: "gone" });
+    expect((await stage.perform(run, [email("welcome")])).retry?.key).toBe("welcome");
+    await stage.perform(run, [command("!close", { kind: "close", outcome: "void" })], {
+      entries: [line(1, "run.ended")],
+    });
+    expect((await told()).map(({ kind, step }) => [kind, step])).toEqual([
+      ["run.ended", undefined],
+      ["email.unknown", "welcome"],
+    ]);
+  });
+
   test("a run that has ended has its story; a belated call doesn't tell it otherwise", async () => {
     await stage.perform(run, [command("!close", { kind: "close", outcome: "void" })], {
       entries: [line(1, "run.ended")],

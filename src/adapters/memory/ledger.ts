@@ -4,7 +4,7 @@ import type { Instant } from "../../values/instant.js";
 /** Nothing of these was on the wire. */
 const UNSENT: readonly DeliveryStatus[] = ["pending", "claimed", "retry"];
 /** What a person may have got. */
-const SENT: readonly DeliveryStatus[] = ["sent", "unknown", "resolved", "held"];
+const SENT: readonly DeliveryStatus[] = ["wire", "sent", "unknown", "resolved", "held"];
 
 /** A ledger in memory, by the clock it is given (real milliseconds): the same contract as the one on Postgres. */
 export function memoryLedger(now: () => number): Ledger & { rows: ReadonlyMap<string, DeliveryRow> } {

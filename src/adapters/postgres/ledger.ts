@@ -8,7 +8,7 @@ import { deliveries } from "./schema.js";
 /** Nothing of these was on the wire. */
 const UNSENT = ["pending", "claimed", "retry"] as const;
 /** What a person may have got. */
-const SENT = ["sent", "unknown", "resolved", "held"] as const;
+const SENT = ["wire", "sent", "unknown", "resolved", "held"] as const;
 /** Begun, and perhaps delivered. */
 const COUNTED = ["claimed", "wire", "sent", "unknown", "held", "resolved"] as const;
 
