@@ -261,7 +261,11 @@ export const due = pgTable(
     payload: jsonb().$type<Record<string, unknown>>().notNull().default({}),
     doneAt: instant("done_at"),
   },
-  (table) => [index("due_open").on(table.at).where(sql`done_at is null`)],
+  (table) => [
+    index("due_open").on(table.at).where(sql`done_at is null`),
+    // Ids are looked for by prefix, which the key's own index serves only where the database sorts by bytes.
+    index("due_account").on(table.accountId),
+  ],
 );
 
 // ── playbooks and runs ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -101,7 +101,7 @@ export async function performTighten(
     if (task?.status !== "open" || task.dueAt <= dueAt) return undefined;
     const changed = await ports.tasks.change(tx, task.id, task.revision, { dueAt });
     if (!changed) throw new Error(`task ${task.id} changed under the account's lock`);
-    const armed = await ports.store.due.withPrefix(tx, `task:${task.id}|remind|`);
+    const armed = await ports.store.due.withPrefix(tx, `task:${task.id}|remind|`, [task.accountId]);
     const remind = armed
       .filter(({ isDone }) => !isDone)
       .map(({ payload }) => payload.offset as { amount: number; unit: "bd" });

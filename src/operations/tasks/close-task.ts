@@ -25,7 +25,7 @@ export async function closeTaskWithin(
 ): Promise<Task> {
   const closed = await ports.tasks.change(tx, task.id, task.revision, { ...patch, snoozedUntil: null });
   if (!closed) throw new Error(`task ${task.id} changed under the account's lock`);
-  const armed = await ports.store.due.withPrefix(tx, alarmPrefix(task.id));
+  const armed = await ports.store.due.withPrefix(tx, alarmPrefix(task.id), [task.accountId]);
   await ports.store.due.disarm(
     tx,
     armed.map(({ id }) => id),

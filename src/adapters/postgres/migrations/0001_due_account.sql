@@ -1,0 +1,1 @@
+CREATE INDEX "due_account" ON "due" USING btree ("account_id");
