@@ -1,5 +1,5 @@
 import { connect, type Socket } from "node:net";
-import { type SQL, sql } from "drizzle-orm";
+import { DrizzleQueryError, type SQL, sql } from "drizzle-orm";
 import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import postgres from "postgres";
 import { StoreUnavailable, type Transactions, type Tx } from "../../ports/transactions.js";
@@ -151,13 +151,27 @@ async function retried<T>(work: () => Promise<T>): Promise<T> {
 async function withFaults<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
-  } catch (error) {
+  } catch (thrown) {
+    const error = withoutParameters(thrown);
     const code = codeOf(error);
     if (code !== undefined && isUnavailable(code) && !(error instanceof StoreUnavailable)) {
       throw new StoreUnavailable(`Postgres can't be reached (${code})`, { cause: error });
     }
     throw error;
   }
+}
+
+/** An insert of thousands of rows has as many placeholders. */
+const QUERY_SHOWN_MAX = 500;
+
+/**
+ * Drizzle writes a failed query's parameters into the message: addresses, whole mails. Errors are logged, and those of activities are kept in
+ * Temporal's history.
+ */
+function withoutParameters(error: unknown): unknown {
+  if (!(error instanceof DrizzleQueryError)) return error;
+  const { cause, query } = error;
+  return new Error(`query failed: ${query.slice(0, QUERY_SHOWN_MAX)}`, cause === undefined ? {} : { cause });
 }
 
 /** The code of the innermost cause that has one: drizzle wraps the driver's errors. */

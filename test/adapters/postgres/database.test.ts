@@ -22,6 +22,31 @@ afterAll(async () => {
   await fresh.drop();
 });
 
+describe("what a failed query says", () => {
+  const said = async (failing: Promise<unknown>): Promise<string> => {
+    const error = await failing.then(
+      () => new Error("it did not fail"),
+      (thrown: Error) => thrown,
+    );
+    const lines: string[] = [];
+    for (let at: unknown = error; at instanceof Error; at = at.cause) lines.push(at.message, at.stack ?? "");
+    return lines.join("\n");
+  };
+  const query = sql`select 1 / (length(${"eva@acme.example"}::text) - 16)`;
+
+  it("leaves the values out, also where the server is away", async () => {
+    const fails = [
+      database.read((tx) => rowsOf(tx, query)),
+      database.transaction((tx) => rowsOf(tx, query)),
+      openDatabase("postgres://u:p@127.0.0.1:1/none").read((tx) => rowsOf(tx, query)),
+    ];
+    for (const text of await Promise.all(fails.map(said))) {
+      expect(text).toContain("select 1 / (length($1");
+      expect(text).not.toContain("eva@");
+    }
+  });
+});
+
 describe("migrate", () => {
   it("lets several processes start at once, and does nothing the second time", async () => {
     const admin = postgres(inject("databaseUrl") as string, { max: 1, onnotice: () => {} });
@@ -33,7 +58,7 @@ describe("migrate", () => {
       const lines: string[] = [];
       await Promise.all(Array.from({ length: 4 }, () => migrate(url.toString(), (line) => lines.push(line))));
       await migrate(url.toString(), (line) => lines.push(line));
-      expect(lines).toEqual(["database: 1 migration(s) applied"]);
+      expect(lines).toEqual(["database: 2 migration(s) applied"]);
       const client = postgres(url.toString(), { max: 1 });
       const [row] =
         await client`select count(*)::int as n from information_schema.tables where table_schema = 'public' and table_name in ('runs', 'events', 'due', 'field_changes')`;
