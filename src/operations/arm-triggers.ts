@@ -7,11 +7,11 @@ import type { FactSubject } from "../ports/facts.js";
 import type { Store } from "../ports/store.js";
 import type { Tx } from "../ports/transactions.js";
 import { addDuration } from "../values/add-duration.js";
-import { type Calendar, STANDARD_CALENDAR } from "../values/calendar.js";
 import { nextCron, parseCron } from "../values/cron.js";
 import { escapeIdPart } from "../values/ids.js";
 import type { Instant } from "../values/instant.js";
 import { instantAt } from "../values/zone.js";
+import { calendarNamed, readCalendars } from "./calendars.js";
 
 /** A day without a time, where no policy is published: docs/language-files.md, `dates_at`. */
 const DATES_AT = "09:00";
@@ -72,7 +72,7 @@ async function armOne(
   const subjects = await subjectsOf(store, tx, plan, date, accountIds);
   if (subjects.length === 0) return;
   const accounts = new Map((await store.customers.accounts(tx, accountIds)).map((account) => [account.id, account]));
-  const calendars = await store.playbooks.configuration<Record<string, Calendar>>(tx, "calendars");
+  const calendars = await readCalendars(store, tx);
   const policy = await store.playbooks.configuration<Policy>(tx, "policy");
   const dates = await datesOf(store, tx, subjects, date, asOf, policy?.datesAt ?? DATES_AT);
   const prefix = triggerPrefix("before", plan.playbook, trigger);
@@ -88,8 +88,8 @@ async function armOne(
       continue;
     }
     const account = accounts.get(subject.accountId);
-    const calendarName = ["customer", "csm"].includes(plan.calendar) ? (account?.calendar ?? "") : plan.calendar;
-    const calendar = calendars?.[calendarName] ?? calendars?.standard ?? STANDARD_CALENDAR;
+    const isCustomers = ["customer", "csm"].includes(plan.calendar);
+    const calendar = calendarNamed(isCustomers ? (account?.calendar ?? null) : plan.calendar, calendars);
     const due = addDuration(
       at,
       { ...by, amount: by.amount === 0 ? 0 : -by.amount },

@@ -11,10 +11,9 @@ import type { RunRow } from "../ports/runs.js";
 import type { Store } from "../ports/store.js";
 import type { Tx } from "../ports/transactions.js";
 import { addDuration } from "../values/add-duration.js";
-import { STANDARD_CALENDAR } from "../values/calendar.js";
-import type { Calendar } from "../values/calendar.js";
 import { escapeIdPart } from "../values/ids.js";
 import { formatInstant, type Instant } from "../values/instant.js";
+import { calendarNamed, readCalendars } from "./calendars.js";
 
 export interface EnrolRequest {
   readonly playbook: string;
@@ -260,8 +259,7 @@ async function refusalByAgain(
       const ended = Math.max(...ofKey.map((run) => run.endedAt ?? Number.NEGATIVE_INFINITY));
       if (!Number.isFinite(ended)) return undefined;
       const [account] = await store.customers.accounts(tx, [accountId]);
-      const calendars = await store.playbooks.configuration<Record<string, Calendar>>(tx, "calendars");
-      const calendar = calendars?.[account?.calendar ?? "standard"] ?? calendars?.standard ?? STANDARD_CALENDAR;
+      const calendar = calendarNamed(account?.calendar ?? null, await readCalendars(store, tx));
       const free = addDuration(ended, again.duration, account?.timezone ?? "UTC", calendar);
       return at >= free
         ? undefined

@@ -7,8 +7,9 @@ import type { AccountCard, ContactCard } from "../ports/people.js";
 import type { FactSubject } from "../ports/facts.js";
 import type { RunRow } from "../ports/runs.js";
 import type { Tx } from "../ports/transactions.js";
-import { type Calendar, STANDARD_CALENDAR } from "../values/calendar.js";
+import type { Calendar } from "../values/calendar.js";
 import type { Instant } from "../values/instant.js";
+import { calendarNamed, customerCalendar, readCalendars } from "./calendars.js";
 import type { DeskPorts, PerformPorts } from "./perform-ports.js";
 
 /**
@@ -61,7 +62,7 @@ export function sceneOf(ports: PerformPorts, run: RunRow, plan: Plan, asOf: Inst
     if (!found) throw new Error(`run ${run.id}: its account ${run.accountId} is not there`);
     return found;
   });
-  const calendars = once((tx) => readCalendars(ports, tx));
+  const calendars = once((tx) => readCalendars(ports.store, tx));
   const subject = (contactId?: string): FactSubject => {
     const person = contactId ?? run.contactId;
     return {
@@ -116,31 +117,6 @@ export async function readPolicy(ports: Pick<DeskPorts, "store">, tx: Tx): Promi
   const policy = await ports.store.playbooks.configuration<Policy>(tx, "policy");
   if (!policy) throw new Error("no policy is published");
   return policy;
-}
-
-/** The calendars as last published, by name; `standard` is always there. */
-export async function readCalendars(ports: Pick<DeskPorts, "store">, tx: Tx): Promise<ReadonlyMap<string, Calendar>> {
-  // A list, or by name: either way each calendar brings its name.
-  const published =
-    (await ports.store.playbooks.configuration<readonly Calendar[] | Readonly<Record<string, Calendar>>>(
-      tx,
-      "calendars",
-    )) ?? [];
-  return new Map([STANDARD_CALENDAR, ...Object.values(published)].map((calendar) => [calendar.name, calendar]));
-}
-
-/** Whose name is unknown or absent works by `standard`. */
-export function calendarNamed(name: string | null, calendars: ReadonlyMap<string, Calendar>): Calendar {
-  return calendars.get(name ?? "standard") ?? calendars.get("standard") ?? STANDARD_CALENDAR;
-}
-
-/** `account.calendar`, else the one named as its country, else `standard`. Source: docs/language-files.md, calendars.yaml. */
-export function customerCalendar(
-  account: Pick<AccountCard, "calendar" | "country">,
-  calendars: ReadonlyMap<string, Calendar>,
-): Calendar {
-  const name = account.calendar ?? account.country?.toLowerCase() ?? null;
-  return calendarNamed(name, calendars);
 }
 
 /** What a command came to: its outcome; events that the run must hear first; or a delivery that must be tried again. */

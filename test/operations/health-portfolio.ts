@@ -194,7 +194,7 @@ export async function portfolioWorld(portfolio: Portfolio, model: Model, health:
       {
         playbooks: [{ plan, source: "" }],
         templates: [],
-        configurations: { model, health: next, segments: nextSegments, calendars: {}, policy: { datesAt: "09:00" } },
+        configurations: { model, health: next, segments: nextSegments, calendars: [], policy: { datesAt: "09:00" } },
       },
       "ops",
     );

@@ -39,7 +39,7 @@ async function publishModel(health: HealthModel, listens: readonly string[] = []
     {
       playbooks: plans.map((plan) => ({ plan, source: "" })),
       templates: [],
-      configurations: { model: MODEL, health, segments, calendars: {}, policy: { datesAt: "09:00" } },
+      configurations: { model: MODEL, health, segments, calendars: [], policy: { datesAt: "09:00" } },
     },
     "ops",
   );

@@ -152,6 +152,6 @@ export function workspaceOf(plans: readonly Plan[], segments: Segments = {}): Wo
   return {
     playbooks: plans.map((plan) => ({ plan, source: `playbook: ${plan.playbook}\n` })),
     templates: [],
-    configurations: { model: MODEL, segments, health: {}, calendars: {}, policy: { datesAt: "09:00" } },
+    configurations: { model: MODEL, segments, health: {}, calendars: [], policy: { datesAt: "09:00" } },
   };
 }

@@ -12,7 +12,8 @@ import { addDays } from "../../values/calendar-date.js";
 import { deliveryId } from "../delivery-id.js";
 import { putNotices } from "../outbox.js";
 import type { DeskPorts } from "../perform-ports.js";
-import { calendarNamed, readCalendars, readPolicy } from "../scene.js";
+import { calendarNamed, readCalendars } from "../calendars.js";
+import { readPolicy } from "../scene.js";
 
 /** Lines of a digest at most, in each part; the rest is a number. */
 const LINES_MAX = 20;
@@ -21,7 +22,7 @@ const LINES_MAX = 20;
 export async function armDigests(ports: Pick<DeskPorts, "store" | "people">, now: Instant): Promise<number> {
   return ports.store.transaction(async (tx) => {
     const policy = await readPolicy(ports, tx);
-    const calendars = await readCalendars(ports, tx);
+    const calendars = await readCalendars(ports.store, tx);
     const armed = new Set(
       (await ports.store.due.withPrefix(tx, "digest/")).flatMap(({ id, isDone }) => (isDone ? [] : [id])),
     );
@@ -40,7 +41,7 @@ export async function digestIsDue(ports: DeskPorts, tx: Tx, item: DueItem): Prom
   const person = directory.colleagues.get(String(item.payload.user));
   if (!person?.isActive) return "done";
   const policy = await readPolicy(ports, tx);
-  const calendars = await readCalendars(ports, tx);
+  const calendars = await readCalendars(ports.store, tx);
   const calendar = calendarNamed(person.calendar, calendars);
   // One that was slept through is not sent in the afternoon.
   const isFresh = ports.clock.scale !== 1 || ports.clock.now() - item.at < LATE_MS;

@@ -3,7 +3,7 @@ import type { Task } from "../../ports/tasks.js";
 import type { Tx } from "../../ports/transactions.js";
 import type { Calendar } from "../../values/calendar.js";
 import type { DeskPorts } from "../perform-ports.js";
-import { calendarNamed, customerCalendar, readCalendars } from "../scene.js";
+import { calendarNamed, customerCalendar, readCalendars } from "../calendars.js";
 
 /** Whose hours a task goes by: its assignee's, or, while it is in a queue, the account's. */
 export async function workingTimeOf(
@@ -12,7 +12,7 @@ export async function workingTimeOf(
   task: Pick<Task, "assigneeId" | "accountId">,
   directory: Directory,
 ): Promise<{ zone: string; calendar: Calendar }> {
-  const calendars = await readCalendars(ports, tx);
+  const calendars = await readCalendars(ports.store, tx);
   const assignee = directory.colleagues.get(task.assigneeId ?? "");
   if (assignee) return { zone: assignee.timezone, calendar: calendarNamed(assignee.calendar, calendars) };
   const account = await ports.people.account(tx, task.accountId);
