@@ -20,7 +20,7 @@ import {
 } from "./health-portfolio.js";
 
 const SEED = Number(process.env.WAYPOST_SEED ?? 20_260_601);
-const ACCOUNTS = Number(process.env.WAYPOST_ACCOUNTS ?? 240);
+const ACCOUNTS = Number(process.env.WAYPOST_ACCOUNTS ?? 80);
 const DAYS = 5;
 const STATUSES = ["green", "yellow", "red", "unknown"];
 
