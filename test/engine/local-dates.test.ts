@@ -17,7 +17,12 @@ test("a date that only the run itself knows is reckoned with: started_at, a step
       id: "after",
       path: "after",
       anchor: "steps.hello.sent_at",
-      blocks: [{ at: { amount: 10, unit: "d" }, step: { kind: "milestone", id: "m", path: "after/steps/m", milestone: "first_value" } }],
+      blocks: [
+        {
+          at: { amount: 10, unit: "d" },
+          step: { kind: "milestone", id: "m", path: "after/steps/m", milestone: "first_value" },
+        },
+      ],
       onMissing: "fail",
       onPast: "skip",
     },
