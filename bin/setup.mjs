@@ -102,7 +102,8 @@ async function main([name, ...args]) {
 async function install() {
   await installPackages();
   // In a fresh clone it is there; the set-up's own tests run without.
-  if (existsSync("bin/patch-driver.mjs") && existsSync("node_modules/postgres")) (await import("./patch-driver.mjs")).patchDriver();
+  if (existsSync("bin/patch-driver.mjs") && existsSync("node_modules/postgres"))
+    (await import("./patch-driver.mjs")).patchDriver();
 }
 
 async function installPackages() {

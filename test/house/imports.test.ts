@@ -63,7 +63,9 @@ const files = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8"
 
 const imports: Import[] = files.flatMap((file) => {
   const source = readFileSync(join(ROOT, file), "utf8");
-  const specifiers = [...source.matchAll(/^(?:import|export)\s[^"';]*?from\s+"([^"]+)"|^import\s+"([^"]+)"|\bimport\("([^"]+)"\)/gm)];
+  const specifiers = [
+    ...source.matchAll(/^(?:import|export)\s[^"';]*?from\s+"([^"]+)"|^import\s+"([^"]+)"|\bimport\("([^"]+)"\)/gm),
+  ];
   return specifiers.map((match) => ({ file, target: match[1] ?? match[2] ?? match[3] ?? "" }));
 });
 
@@ -92,7 +94,10 @@ describe("the house", () => {
   test("every package stays in its home room", () => {
     const wrong = imports.flatMap(({ file, target }) => {
       if (target.startsWith(".") || target.startsWith("node:") || file === "src/adapters/postgres/schema.ts") return [];
-      const name = target.split("/").slice(0, target.startsWith("@") ? 2 : 1).join("/");
+      const name = target
+        .split("/")
+        .slice(0, target.startsWith("@") ? 2 : 1)
+        .join("/");
       return (HOMES[name] ?? []).includes(roomOf(file)) ? [] : [`${file} imports ${target}`];
     });
     expect(wrong).toEqual([]);
@@ -103,7 +108,10 @@ describe("the house", () => {
       .filter((file) => SANDBOX_SAFE.includes(roomOf(file)))
       .flatMap((file) => {
         const code = readFileSync(join(ROOT, file), "utf8").replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "");
-        const found = /"node:|Date\.now|new Date\(\)|Math\.random|process\.|setTimeout|performance\.|globalThis|crypto\./.exec(code);
+        const found =
+          /"node:|Date\.now|new Date\(\)|Math\.random|process\.|setTimeout|performance\.|globalThis|crypto\./.exec(
+            code,
+          );
         return found ? [`${file}: ${found[0]}`] : [];
       });
     expect(wrong).toEqual([]);

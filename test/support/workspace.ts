@@ -19,7 +19,8 @@ export function shippedFiles(): Record<string, string> {
 /** The shipped playbooks, compiled once per process. Throws if they don't compile. */
 export function shippedWorkspace(): CompiledWorkspace {
   compiled ??= compileWorkspace(shippedFiles());
-  if (compiled.diagnostics.some(({ severity }) => severity === "error")) throw new Error("the shipped playbooks don't compile");
+  if (compiled.diagnostics.some(({ severity }) => severity === "error"))
+    throw new Error("the shipped playbooks don't compile");
   return compiled;
 }
 

@@ -42,7 +42,14 @@ describe("a run on Temporal", () => {
 
   test("walks as the simulator does", async () => {
     const plan: Plan = planOf([
-      { kind: "wait", id: "pause", path: "pause", until: { kind: "rule", rule: { kind: "after", duration: { amount: 2, unit: "bd" } } }, onMissing: "fail", onPast: "skip" },
+      {
+        kind: "wait",
+        id: "pause",
+        path: "pause",
+        until: { kind: "rule", rule: { kind: "after", duration: { amount: 2, unit: "bd" } } },
+        onMissing: "fail",
+        onPast: "skip",
+      },
       { kind: "milestone", id: "m", path: "m", milestone: "first_value" },
       { kind: "end", path: "end-3", outcome: "done" },
     ] satisfies Step[]);
@@ -51,13 +58,36 @@ describe("a run on Temporal", () => {
 
     const customers = new SimulatedCustomers(model, {});
     customers.upsert(scenario.given, Number.MIN_SAFE_INTEGER);
-    const world = new SimulatedWorld(customers, policy, [{ ...STANDARD_CALENDAR, name: "standard" }], model, [], () => ({ refused: "none" }));
+    const world = new SimulatedWorld(
+      customers,
+      policy,
+      [{ ...STANDARD_CALENDAR, name: "standard" }],
+      model,
+      [],
+      () => ({ refused: "none" }),
+    );
     const id = `run/p/a1/${taskQueue}/1`;
-    const run: SimulatedRun = { id, plan, key: "a1", accountId: "a1", startedAt: scenario.at, confirmed: new Set(), timeline: [] };
+    const run: SimulatedRun = {
+      id,
+      plan,
+      key: "a1",
+      accountId: "a1",
+      startedAt: scenario.at,
+      confirmed: new Set(),
+      timeline: [],
+    };
     world.runs.set(id, run);
     runs.set(id, { world, run });
     await temporalWorkflows(client, taskQueue).start({
-      run: { id, playbook: "p", subject: "account", subjectId: "a1", accountId: "a1", key: "a1", startedAt: scenario.at },
+      run: {
+        id,
+        playbook: "p",
+        subject: "account",
+        subjectId: "a1",
+        accountId: "a1",
+        key: "a1",
+        startedAt: scenario.at,
+      },
       plan,
       inputs: {},
       holds: [],
