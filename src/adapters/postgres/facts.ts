@@ -10,6 +10,7 @@ import type { Tx } from "../../ports/transactions.js";
 import { isCalendarDate } from "../../values/calendar-date.js";
 import { DAY_MS, type Instant, parseInstant } from "../../values/instant.js";
 import { type Database, instantParam, msOf, rowsOf, textArray } from "./database.js";
+import { aggregateSql, interval, windowBounds } from "./metric-sql.js";
 
 /** Facts from what is stored: every version of every field, samples, tickets, answers, milestones, goals, scores, tasks. */
 export function postgresFacts(database: Database, playbooks: Playbooks): FactStore {
@@ -296,7 +297,7 @@ async function readMetrics(
   const rows = await rowsOf<{ n: number } & Record<string, number | null>>(
     tx,
     sql`select u.n, ${sql.join(
-      columns.map((column) => sql`${aggregateSql(column.metric, column.back)} as ${sql.identifier(column.alias)}`),
+      columns.map((column) => sql`${metricSql(column.metric, column.back)} as ${sql.identifier(column.alias)}`),
       sql`, `,
     )} from ${subjectsSql} u join samples s on s.account_id = u.account_id and s.sample = any(${textArray(sampleNames)})
          and s.at <= u.as_of ${lower} ${roleJoin} group by u.n`,
@@ -334,35 +335,12 @@ async function readMetrics(
 /** Aggregates for which an empty window is 0. */
 const COUNTING: ReadonlySet<Metric["aggregate"]> = new Set(["sum", "count", "distinct"]);
 
-/** The aggregate over the window that lies `back` windows before the present one: (now − (back + 1)·w, now − back·w]. */
-function aggregateSql(metric: Metric, back: number): SQL {
-  const conditions = [sql`s.sample = ${metric.from}`];
-  if (metric.window !== undefined) {
-    const ms = windowMs(metric.window);
-    conditions.push(sql`s.at > u.as_of - ${interval(ms * (back + 1))}`);
-    if (back > 0) conditions.push(sql`s.at <= u.as_of - ${interval(ms * back)}`);
-  }
+/** The aggregate over the window that lies `back` windows before the present one. */
+function metricSql(metric: Metric, back: number): SQL {
+  const conditions = [sql`s.sample = ${metric.from}`, ...windowBounds(metric, back)];
   if (metric.of === "contact") conditions.push(sql`s.contact_id = u.contact_id`);
   if (metric.role !== undefined) conditions.push(sql`r.role = ${metric.role}`);
-  const where = sql`filter (where ${sql.join(conditions, sql` and `)})`;
-  switch (metric.aggregate) {
-    case "sum":
-      return sql`sum(s.value) ${where}`;
-    case "count":
-      return sql`(count(*) ${where})::double precision`;
-    case "avg":
-      return sql`avg(s.value) ${where}`;
-    case "max":
-      return sql`max(s.value) ${where}`;
-    case "distinct":
-      return sql`(count(distinct s.actor) ${where})::double precision`;
-    case "last":
-      return sql`(array_agg(s.value order by s.at desc, s.source_id desc) ${where})[1]`;
-  }
-}
-
-function interval(ms: number): SQL {
-  return sql`${`${ms} milliseconds`}::interval`;
+  return aggregateSql(metric, conditions);
 }
 
 // ── tickets, surveys, health, milestones, goals, tasks, segments ─────────────────────────────────────────────────────

@@ -1,12 +1,14 @@
 import { type SQL, sql } from "drizzle-orm";
 import { BASELINE_WINDOWS_MIN, windowMs } from "../../customers/metrics.js";
-import { BUILT_IN_FIELDS, type Field, type Metric, type Model } from "../../customers/model.js";
+import { fieldOf } from "../../customers/fields.js";
+import type { Metric, Model } from "../../customers/model.js";
 import { SURVEY_WINDOW_MS } from "../../customers/surveys.js";
 import type { Expression, FactType } from "../../expression/expression.js";
 import { type SqlFact, toSql } from "../../expression/to-sql.js";
 import type { Tx } from "../../ports/transactions.js";
 import { DAY_MS, type Instant } from "../../values/instant.js";
 import { instantParam, msOf, rowsOf, textArray } from "./database.js";
+import { aggregateSql, interval, windowBounds } from "./metric-sql.js";
 
 /** Facts of many accounts as a relation: one row per account, a column per fact. */
 export interface PortfolioFacts {
@@ -284,7 +286,9 @@ class Sources {
   }
 
   private aggregates(metric: Metric, windows: readonly number[], span: SQL | ReturnType<typeof sql.identifier>): SQL {
-    const aggregates = windows.map((back) => sql`${aggregateOf(metric, back)} as ${sql.identifier(`w${back}`)}`);
+    const aggregates = windows.map(
+      (back) => sql`${aggregateSql(metric, windowBounds(metric, back))} as ${sql.identifier(`w${back}`)}`,
+    );
     const longest =
       metric.window === undefined
         ? sql``
@@ -401,43 +405,8 @@ class Sources {
 /** Fields that are read from the account's CSM, and their columns in `users`. */
 const COLLEAGUE_COLUMNS: Readonly<Record<string, string>> = { csm_name: "name", manager: "manager_id" };
 
-function fieldOf(model: Model, entity: "account" | "contract", name: string): Field | undefined {
-  if (Object.hasOwn(model[entity], name)) return model[entity][name];
-  const builtIn = BUILT_IN_FIELDS[entity];
-  return Object.hasOwn(builtIn, name) ? { type: builtIn[name] as Field["type"] } : undefined;
-}
-
 function typed(table: ReturnType<typeof sql.identifier>, name: string, type: "string" | "number" | "boolean"): SQL {
   return sql`jsonb_typeof(${table}.f -> ${name}::text) = ${sql.raw(`'${type}'`)}`;
-}
-
-/** Over the window that lies `back` windows before the present one: (as_of − (back + 1)·w, as_of − back·w]. */
-function aggregateOf(metric: Metric, back: number): SQL {
-  const bounds: SQL[] = [];
-  if (metric.window !== undefined) {
-    const ms = windowMs(metric.window);
-    bounds.push(sql`s.at > u.as_of - ${interval(ms * (back + 1))}`);
-    if (back > 0) bounds.push(sql`s.at <= u.as_of - ${interval(ms * back)}`);
-  }
-  const where = bounds.length === 0 ? sql`` : sql`filter (where ${sql.join(bounds, sql` and `)})`;
-  switch (metric.aggregate) {
-    case "sum":
-      return sql`sum(s.value) ${where}`;
-    case "count":
-      return sql`(count(*) ${where})::double precision`;
-    case "avg":
-      return sql`avg(s.value) ${where}`;
-    case "max":
-      return sql`max(s.value) ${where}`;
-    case "distinct":
-      return sql`(count(distinct s.actor) ${where})::double precision`;
-    case "last":
-      return sql`(array_agg(s.value order by s.at desc, s.source_id desc) ${where})[1]`;
-  }
-}
-
-function interval(ms: number): SQL {
-  return sql`${`${ms} milliseconds`}::interval`;
 }
 
 /** The expression's text with its parameters where drizzle puts them: an author's words never reach the text. */

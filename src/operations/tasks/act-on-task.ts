@@ -7,6 +7,7 @@ import type { Instant } from "../../values/instant.js";
 import { postOutbox, putNotices } from "../outbox.js";
 import type { DeskPorts } from "../perform-ports.js";
 import { readPolicy } from "../scene.js";
+import { changeTask } from "./change-task.js";
 import { closeTaskWithin } from "./close-task.js";
 import { alarmPrefix, taskMessageKey } from "./task-keys.js";
 import { showTask } from "./task-message.js";
@@ -119,7 +120,7 @@ async function actWithin(
         return refused("snooze_limit", `it was snoozed ${task.snoozes} times, which is the limit`);
       const { zone, calendar } = await workingTimeOf(ports, tx, task, directory);
       const until = addDuration(now, action.for, zone, calendar);
-      const snoozed = await change(ports, tx, task, { snoozedUntil: until, snoozes: task.snoozes + 1 });
+      const snoozed = await changeTask(ports, tx, task, { snoozedUntil: until, snoozes: task.snoozes + 1 });
       const alarm = { kind: "task_snooze", at: until, accountId: task.accountId, payload: { task: task.id } } as const;
       await ports.store.due.arm(tx, [{ id: `${alarmPrefix(task.id)}snooze`, ...alarm }]);
       return done(snoozed);
@@ -133,7 +134,7 @@ async function actWithin(
       const note = action.note.trim().slice(0, NOTE_MAX);
       if (note === "") return refused("note_needed", "the note is empty");
       return done(
-        await change(ports, tx, task, { note: (task.note ? `${task.note}\n${note}` : note).slice(-NOTE_MAX) }),
+        await changeTask(ports, tx, task, { note: (task.note ? `${task.note}\n${note}` : note).slice(-NOTE_MAX) }),
       );
     }
   }
@@ -148,7 +149,7 @@ export async function giveTo(
   assigneeId: string,
   at: Instant,
 ): Promise<Task> {
-  const given = await change(ports, tx, task, {
+  const given = await changeTask(ports, tx, task, {
     assigneeId,
     queue: null,
     coveredForId: assigneeId === ownerId ? null : ownerId,
@@ -163,17 +164,6 @@ export async function giveTo(
   };
   await putNotices(ports, tx, [notice]);
   return given;
-}
-
-async function change(
-  ports: DeskPorts,
-  tx: Tx,
-  task: Task,
-  patch: Parameters<DeskPorts["tasks"]["change"]>[3],
-): Promise<Task> {
-  const changed = await ports.tasks.change(tx, task.id, task.revision, patch);
-  if (!changed) throw new Error(`task ${task.id} changed under the account's lock`);
-  return changed;
 }
 
 function done(task: Task): TaskAnswer {

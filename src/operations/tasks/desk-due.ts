@@ -9,6 +9,7 @@ import { postOutbox, putNotices, type SlackTarget } from "../outbox.js";
 import type { DeskPorts } from "../perform-ports.js";
 import type { DueHandlers } from "../poll-due.js";
 import { readPolicy } from "../scene.js";
+import { changeTask } from "./change-task.js";
 import { giveTo } from "./act-on-task.js";
 import { digestIsDue } from "./digest.js";
 import { showTask } from "./task-message.js";
@@ -89,7 +90,7 @@ async function escalate(ports: DeskPorts, tx: Tx, item: DueItem, task: Task, dir
     if (found.kind === "person") to = { person: found.person };
   }
   const holder = directory.colleagues.get(task.assigneeId ?? "")?.name ?? `the queue ${task.queue ?? ""}`;
-  await change(ports, tx, task, { escalated: rung + 1 });
+  await changeTask(ports, tx, task, { escalated: rung + 1 });
   await tell(ports, tx, task, directory, {
     key: item.id,
     to,
@@ -101,7 +102,7 @@ async function escalate(ports: DeskPorts, tx: Tx, item: DueItem, task: Task, dir
 
 async function wake(ports: DeskPorts, tx: Tx, item: DueItem, task: Task, directory: Directory): Promise<void> {
   if (task.snoozedUntil === null || task.snoozedUntil > item.at) return;
-  const awake = await change(ports, tx, task, { snoozedUntil: null });
+  const awake = await changeTask(ports, tx, task, { snoozedUntil: null });
   await tell(ports, tx, awake, directory, {
     key: `${item.id}|${awake.snoozes}`,
     to: await holderOf(ports, tx, awake),
@@ -172,15 +173,4 @@ function wallTime(at: Instant, zone: string): string {
   const two = (value: number): string => String(value).padStart(2, "0");
   const { h, mi } = localParts(at, zone);
   return `${localDate(at, zone)} ${two(h)}:${two(mi)}`;
-}
-
-async function change(
-  ports: DeskPorts,
-  tx: Tx,
-  task: Task,
-  patch: Parameters<DeskPorts["tasks"]["change"]>[3],
-): Promise<Task> {
-  const changed = await ports.tasks.change(tx, task.id, task.revision, patch);
-  if (!changed) throw new Error(`task ${task.id} changed under the account's lock`);
-  return changed;
 }
