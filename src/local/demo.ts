@@ -16,6 +16,7 @@ import { createToken } from "../operations/tokens.js";
 import type { Clock } from "../ports/clock.js";
 import { DAY_MS, formatInstant, type Instant, parseInstant } from "../values/instant.js";
 import { type ApiEntry, type ApiRun, createDemoApi, type DemoApi } from "./demo-api.js";
+import { differences, expectedOutcomes } from "./demo-expected.js";
 import { DemoPeople, type ScriptedContact } from "./demo-people.js";
 import { type DemoSummary, type LedgerMessage, reportOf, summaryText } from "./demo-report.js";
 import { readPeopleScript } from "./demo-script.js";
@@ -56,7 +57,7 @@ const WAYPOST = fileURLToPath(new URL("../../../bin/waypost.mjs", import.meta.ur
  * A year of the example portfolio on real servers, in `minutes`: imports it as a user would, publishes the playbooks, tells the
  * dated events over HTTP, lets scripted people press real buttons and answer real mails. Ends with a summary.
  *
- * @returns the exit code: 0 if nothing was doubled or lost and no run needs attention, else 1
+ * @returns the exit code: 0 if nothing was doubled or lost, no run needs attention and each ended as `expected.json` says, else 1
  */
 export async function runDemo(options: DemoOptions): Promise<number> {
   const say = (line: string) => void (options.json ? process.stderr : process.stdout).write(`${line}\n`);
@@ -135,9 +136,13 @@ async function demoOn(
       );
     summary.problems.push(...problems.map((problem) => `people: ${problem}`));
     summary.emails.unsubscribed = people.tally.unsubscribed;
+    const outcomes = await outcomesOf(api);
+    const unexpected = differences(expectedOutcomes(portfolio), outcomes);
+    summary.problems.push(...unexpected);
     const isAnyParked = Object.values(summary.runs).some((row) => (row["needs attention"] ?? 0) > 0);
-    summary.ok = summary.duplicated === 0 && summary.lost === 0 && leftBehind === 0 && !isAnyParked;
-    writeFileSync(join(stack.folder, "demo-outcomes.json"), `${JSON.stringify(await outcomesOf(api), undefined, 1)}\n`);
+    summary.ok =
+      summary.duplicated === 0 && summary.lost === 0 && leftBehind === 0 && unexpected.length === 0 && !isAnyParked;
+    writeFileSync(join(stack.folder, "demo-outcomes.json"), `${JSON.stringify(outcomes, undefined, 1)}\n`);
     say(summaryText(summary));
     say(
       `Worker started again ${system.worker.restarts()} times. People pressed ${people.tally.pressed} buttons (${people.tally.refused} refused) and told ${people.tally.events} events.`,
