@@ -918,10 +918,9 @@ export function eventField(event: RunEvent, field: string): FactValue | undefine
 }
 
 /** Whether the task doesn't take what somebody says of it: then it stays open. */
-function isRefused(deed: Reaction["do"], command: Command): boolean {
+function isRefused(deed: Extract<Reaction["do"], { kind: "complete" | "skip" }>, command: Command): boolean {
   if (command.kind !== "task") return false;
   if (deed.kind === "skip") return deed.reason.trim() === "";
-  if (deed.kind !== "complete") return false;
   const { outcome, note } = deed;
   if (command.ask === "outcome" && outcome === undefined) return true;
   if (outcome !== undefined && command.outcomes.length > 0 && !command.outcomes.includes(outcome)) return true;
