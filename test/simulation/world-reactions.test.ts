@@ -5,7 +5,7 @@ import type { SimulatedRun } from "../../src/simulation/world.js";
 import { email, end, is, on, planFrom, scenarioOf, settingOf, span, task, waitFor } from "../engine/plans.js";
 import { at, short } from "../engine/rehearse.js";
 import { simulate } from "../../src/simulation/simulate.js";
-import { host, job, mail, stage } from "./stage.js";
+import { hasty, host, job, mail, stage } from "./stage.js";
 
 const toMail = (deed: Reaction["do"], step = "s"): Reaction => ({ step, to: "email", after: span("2 h"), do: deed });
 const toTask = (deed: Reaction["do"], step = "s"): Reaction => ({ step, to: "task", after: span("1 d"), do: deed });
@@ -198,7 +198,7 @@ describe("in a whole scenario", () => {
       { kind: "event", id: "l", at: at("2026-03-12"), name: "login", accountId: "a1", payload: {} },
     ] as const;
     const setting = { ...settingOf(waits), segments: { big: { if: is("account.arr", 100, ">="), title: "Big" } } };
-    for (const clock of [undefined, host])
+    for (const clock of [undefined, host, hasty])
       expect(kinds(await simulate(setting, scenarioOf({ enrolments: [], script }), clock))).toEqual([
         "03-10 00:00 run.started",
         "03-10 00:00 wait_for.began",
