@@ -1,6 +1,6 @@
 import type { Model } from "../customers/model.js";
 import { assigneeFor, contactForRole, contactsOfRole, localeFor } from "../customers/people.js";
-import { type Command, type DeferReason, type Delivery, isPlain, type Outcome } from "../engine/command.js";
+import { type Command, type Delivery, isPlain, type Outcome } from "../engine/command.js";
 import { decideSend } from "../engine/decide-send.js";
 import { holdsBack } from "../engine/holds-back.js";
 import type { RunEvent } from "../engine/event.js";
@@ -54,9 +54,9 @@ interface Mail {
   readonly priority: number;
   readonly dueAt: Instant;
   readonly locale: string;
-  status: "pending" | "sent" | "skipped" | "withdrawn";
-  /** What it was last told to wait for; absent: it never was. */
-  waits?: { readonly until: Instant; readonly staleAt: Instant; readonly reason: DeferReason };
+  status: "pending" | "sent" | "skipped" | "rejected" | "withdrawn";
+  until?: Instant;
+  staleAt?: Instant;
   sentAt?: Instant;
   delivery?: Delivery;
 }
@@ -96,8 +96,7 @@ export class SimulatedWorld {
   private readonly dispatched = new Set<string>();
   private readonly mails = new Map<string, Mail>();
   private readonly done = new Map<string, Outcome>();
-  /** Runs that hold a playbook for their account; gone when they end. */
-  private readonly holds: { readonly playbook: string; readonly holder: SimulatedRun }[] = [];
+  private readonly holds: { accountId: string; playbook: string; holderRun: string; holderPlaybook: string }[] = [];
   private readonly tasks = new Map<string, SimulatedTask>();
 
   constructor(
@@ -371,11 +370,20 @@ export class SimulatedWorld {
     }
     for (const mail of pinned) if (mail.status === "pending") this.decide(run, command, mail, contacts, at);
     const deliveries = pinned.flatMap((mail) => mail.delivery ?? []);
-    const waiting = pinned.flatMap((mail) => (mail.status === "pending" && mail.waits ? [mail.waits] : []));
-    const [next] = [...waiting].sort((a, b) => a.until - b.until);
-    if (next === undefined) return { kind: "emailed", at, deliveries };
-    const staleAt = Math.max(...waiting.map((one) => one.staleAt));
-    return { kind: "deferred", at, until: next.until, staleAt, reason: next.reason, deliveries };
+    const waiting = pinned.filter((mail) => mail.status === "pending");
+    const next = waiting.reduce<Mail | undefined>(
+      (a, b) => (a === undefined || (b.until ?? 0) < (a.until ?? 0) ? b : a),
+      undefined,
+    );
+    if (next?.until === undefined || next.staleAt === undefined) return { kind: "emailed", at, deliveries };
+    return {
+      kind: "deferred",
+      at,
+      until: next.until,
+      staleAt: Math.max(...waiting.map((mail) => mail.staleAt ?? at)),
+      reason: (next.delivery?.reason ?? "outside_window") as Extract<Outcome, { kind: "deferred" }>["reason"],
+      deliveries,
+    };
   }
 
   /** Nobody to write to: the CSM is asked to find somebody. */
@@ -412,7 +420,7 @@ export class SimulatedWorld {
       send: command.send,
       sendWithin: command.sendWithin ?? this.policy.email.sendWithin,
       // `deferred_email: keep`: what waited when the run ended may still go.
-      isExiting: command.exiting && mail.waits === undefined,
+      isExiting: command.exiting && mail.until === undefined,
       category: {
         name: command.category,
         canUnsubscribe: category?.canUnsubscribe ?? true,
@@ -433,13 +441,12 @@ export class SimulatedWorld {
       counted: others.flatMap((one) => (one.sentAt !== undefined && !exempt(one.category) ? [one.sentAt] : [])),
       waiting: others
         .filter(
-          (one) =>
-            one.status === "pending" && !exempt(one.category) && (one.waits === undefined || one.waits.staleAt > at),
+          (one) => one.status === "pending" && !exempt(one.category) && (one.staleAt === undefined || one.staleAt > at),
         )
         .map((one) => ({
           key: one.key,
           priority: one.priority,
-          ...(one.waits === undefined ? {} : { until: one.waits.until }),
+          ...(one.until === undefined ? {} : { until: one.until }),
         })),
       priority: command.priority,
       key: mail.key,
@@ -456,7 +463,8 @@ export class SimulatedWorld {
     const base = { contact: mail.contactId, at, locale: mail.locale };
     switch (decision.kind) {
       case "defer":
-        mail.waits = { until: decision.until, staleAt: decision.staleAt, reason: decision.reason };
+        mail.until = decision.until;
+        mail.staleAt = decision.staleAt;
         mail.delivery = { ...base, result: "deferred", reason: decision.reason, until: decision.until };
         return;
       case "skip":
@@ -723,11 +731,22 @@ export class SimulatedWorld {
   // ── holds and endings ──────────────────────────────────────────────────────────────────────────────────────────────
 
   holdsOn(accountId: string, plan: Plan): string[] {
-    const held = this.holds.filter(
-      ({ playbook, holder }) =>
-        holder.accountId === accountId && playbook === plan.playbook && outranks(holder.plan, plan),
-    );
-    return [...new Set(held.map(({ holder }) => `playbook:${holder.plan.playbook}`))];
+    return [
+      ...new Set(
+        this.holds
+          .filter(
+            (hold) =>
+              hold.accountId === accountId && hold.playbook === plan.playbook && this.outranks(hold.holderRun, plan),
+          )
+          .map((hold) => `playbook:${hold.holderPlaybook}`),
+      ),
+    ];
+  }
+
+  /** When two playbooks pause each other, the one with the lower priority holds. */
+  private outranks(holderRun: string, plan: Plan): boolean {
+    const holder = this.runs.get(holderRun)?.plan;
+    return holder === undefined || !plan.pauses.includes(holder.playbook) || holder.priority >= plan.priority;
   }
 
   private holdsBack(holder: SimulatedRun, held: SimulatedRun): boolean {
@@ -736,29 +755,34 @@ export class SimulatedWorld {
   }
 
   private isHeld(run: SimulatedRun): boolean {
-    return this.holds.some(
-      ({ playbook, holder }) =>
-        holder.accountId === run.accountId && playbook === run.plan.playbook && this.holdsBack(holder, run),
-    );
-  }
-
-  /** Whether a run of this one's playbook holds the other playbook for its account: holds are counted. */
-  private isAnyHolding(run: SimulatedRun, playbook: string): boolean {
-    return this.holds.some(
-      (hold) =>
-        hold.playbook === playbook &&
-        hold.holder.accountId === run.accountId &&
-        hold.holder.plan.playbook === run.plan.playbook,
-    );
+    return this.holds.some((hold) => {
+      const holder = this.runs.get(hold.holderRun);
+      return (
+        hold.accountId === run.accountId &&
+        hold.playbook === run.plan.playbook &&
+        holder !== undefined &&
+        holder.endedAt === undefined &&
+        this.holdsBack(holder, run)
+      );
+    });
   }
 
   private hold(run: SimulatedRun, playbooks: readonly string[], at: Instant): void {
     for (const playbook of playbooks) {
-      const isFirst = !this.isAnyHolding(run, playbook);
-      this.holds.push({ playbook, holder: run });
+      if (this.holds.some((hold) => hold.playbook === playbook && hold.holderRun === run.id)) continue;
+      const isFirst = !this.holds.some(
+        (hold) =>
+          hold.accountId === run.accountId && hold.playbook === playbook && hold.holderPlaybook === run.plan.playbook,
+      );
+      this.holds.push({ accountId: run.accountId, playbook, holderRun: run.id, holderPlaybook: run.plan.playbook });
       if (!isFirst) continue;
       for (const other of this.runs.values()) {
-        if (other.accountId !== run.accountId || other.plan.playbook !== playbook || other.endedAt !== undefined)
+        if (
+          other.accountId !== run.accountId ||
+          other.plan.playbook !== playbook ||
+          other.endedAt !== undefined ||
+          other.id === run.id
+        )
           continue;
         if (!this.holdsBack(run, other)) continue;
         this.append({
@@ -790,9 +814,16 @@ export class SimulatedWorld {
       if (span.playbook === run.plan.playbook && span.accountId === run.accountId && span.to === undefined)
         span.to = at;
     }
-    for (const hold of this.holds.filter(({ holder }) => holder.id === run.id)) {
+    const mine = this.holds.filter((hold) => hold.holderRun === run.id);
+    for (const hold of mine) {
       this.holds.splice(this.holds.indexOf(hold), 1);
-      if (this.isAnyHolding(run, hold.playbook)) continue;
+      const isLast = !this.holds.some(
+        (one) =>
+          one.accountId === hold.accountId &&
+          one.playbook === hold.playbook &&
+          one.holderPlaybook === hold.holderPlaybook,
+      );
+      if (!isLast) continue;
       for (const other of this.runs.values()) {
         if (other.accountId !== run.accountId || other.plan.playbook !== hold.playbook || other.endedAt !== undefined)
           continue;
@@ -804,7 +835,7 @@ export class SimulatedWorld {
           at: Math.max(at, other.startedAt),
           accountId: run.accountId,
           runId: other.id,
-          payload: { hold: `playbook:${run.plan.playbook}` },
+          payload: { hold: `playbook:${hold.holderPlaybook}` },
         });
       }
     }
@@ -877,11 +908,6 @@ export class SimulatedWorld {
   }
 }
 
-/** When two playbooks pause each other, the one with the lower priority holds; a run that only begins is the later one. */
-function outranks(holder: Plan, plan: Plan): boolean {
-  return !plan.pauses.includes(holder.playbook) || holder.priority >= plan.priority;
-}
-
 function subjectOf(run: SimulatedRun): SimulatedSubject {
   return {
     accountId: run.accountId,
@@ -918,9 +944,10 @@ export function eventField(event: RunEvent, field: string): FactValue | undefine
 }
 
 /** Whether the task doesn't take what somebody says of it: then it stays open. */
-function isRefused(deed: Extract<Reaction["do"], { kind: "complete" | "skip" }>, command: Command): boolean {
+function isRefused(deed: Reaction["do"], command: Command): boolean {
   if (command.kind !== "task") return false;
   if (deed.kind === "skip") return deed.reason.trim() === "";
+  if (deed.kind !== "complete") return false;
   const { outcome, note } = deed;
   if (command.ask === "outcome" && outcome === undefined) return true;
   if (outcome !== undefined && command.outcomes.length > 0 && !command.outcomes.includes(outcome)) return true;
