@@ -3,7 +3,7 @@
  */
 import type { FactValue } from "../expression/expression.js";
 import { references } from "../expression/references.js";
-import type { Duration } from "../values/duration.js";
+import { EXACT_UNIT_MS } from "../values/add-duration.js";
 import type { Instant } from "../values/instant.js";
 import type { TimeRule } from "../values/time-rule.js";
 import type { RunEvent } from "./event.js";
@@ -150,13 +150,11 @@ export function choose(m: Machine, key: string, facts: Readonly<Record<string, F
 
 // ── timers ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const EXACT_MS: Partial<Record<Duration["unit"], number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
-
 /** Milliseconds of a rule that no calendar or zone can change; undefined for all others. */
 export function exactMs(rule: TimeRule): number | undefined {
   if (rule.kind === "now") return 0;
   if (rule.kind !== "after") return undefined;
-  const unit = EXACT_MS[rule.duration.unit];
+  const unit = EXACT_UNIT_MS[rule.duration.unit];
   return unit === undefined ? undefined : unit * rule.duration.amount;
 }
 

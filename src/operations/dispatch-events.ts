@@ -6,6 +6,7 @@ import type { RunRow } from "../ports/runs.js";
 import type { DispatchPorts } from "../ports/store.js";
 import { StoreUnavailable, type Tx } from "../ports/transactions.js";
 import type { Instant } from "../values/instant.js";
+import { eventScopeOf } from "./event-scope.js";
 import { armBefore } from "./arm-triggers.js";
 import { enrolInto, lookupOf } from "./enrol.js";
 import { SEGMENT_EVENTS, updateSegments } from "./update-segments.js";
@@ -106,15 +107,7 @@ async function startRun(ports: DispatchPorts, event: StoredEvent): Promise<void>
  */
 async function tellWhatWasBefore(ports: DispatchPorts, run: RunRow, plan: Plan): Promise<void> {
   const { store, clock, workflows } = ports;
-  const scope = {
-    runId: run.id,
-    accountId: run.accountId,
-    startedAt: run.startedAt,
-    listens: plan.listens,
-    ...(run.contactId !== undefined && { contactId: run.contactId }),
-    ...(run.contractId !== undefined && { contractId: run.contractId }),
-    ...(run.enrolledBy !== undefined && { enrolledBy: run.enrolledBy }),
-  };
+  const scope = eventScopeOf(run, plan);
   const missed = await store.read(async (tx) => {
     const waiting = await store.events.undelivered(tx, scope, clock.now());
     const statuses = await store.events.known(

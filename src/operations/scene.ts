@@ -10,6 +10,7 @@ import type { Tx } from "../ports/transactions.js";
 import type { Calendar } from "../values/calendar.js";
 import type { Instant } from "../values/instant.js";
 import { calendarNamed, customerCalendar, readCalendars } from "./calendars.js";
+import { eventScopeOf } from "./event-scope.js";
 import type { DeskPorts, PerformPorts } from "./perform-ports.js";
 
 /**
@@ -93,21 +94,7 @@ export function sceneOf(ports: PerformPorts, run: RunRow, plan: Plan, asOf: Inst
     subject,
     facts: (paths, contactId) =>
       paths.length === 0 ? Promise.resolve({}) : store.facts.read(subject(contactId), paths, at),
-    undelivered: (tx, until = at) =>
-      store.events.undelivered(
-        tx,
-        {
-          runId: run.id,
-          accountId: run.accountId,
-          startedAt: run.startedAt,
-          listens: plan.listens,
-          ...(run.contactId !== undefined && { contactId: run.contactId }),
-          ...(run.contractId !== undefined && { contractId: run.contractId }),
-          ...(run.enrolledBy !== undefined && { enrolledBy: run.enrolledBy }),
-        },
-        until,
-        EVENTS_AT_ONCE,
-      ),
+    undelivered: (tx, until = at) => store.events.undelivered(tx, eventScopeOf(run, plan), until, EVENTS_AT_ONCE),
     hears: (paths) => plan.listens.facts.some((fact) => paths.includes(fact)),
   };
 }

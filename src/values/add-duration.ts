@@ -26,7 +26,8 @@ export function addDurationToWallClock(wall: WallClock, duration: Duration, zone
   return instantOfWallClock(shift(wall, duration, calendar), zone);
 }
 
-const EXACT_UNIT_MS: Partial<Record<DurationUnit, number>> = { s: 1000, m: 60_000, h: 3_600_000 };
+/** Units that no calendar, zone or clock change can stretch; milliseconds. */
+export const EXACT_UNIT_MS: Partial<Record<DurationUnit, number>> = { s: 1000, m: 60_000, h: 3_600_000 };
 
 function shift(wall: WallClock, { amount, unit }: Duration, calendar: Calendar): WallClock {
   switch (unit) {
