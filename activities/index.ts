@@ -1,4 +1,4 @@
-import type { PerformRequest, PerformResponse } from "../src/engine/perform.js";
+import type { Answer, PerformRequest, PerformResponse, PersistRequest } from "../src/engine/perform.js";
 import type { PerformPorts } from "../src/operations/perform-ports.js";
 import { performActivity } from "./perform.js";
 import { persistActivity } from "./persist.js";
@@ -6,10 +6,10 @@ import { sweepActivity } from "./sweep.js";
 
 /** What runs call. */
 export interface RunActivities {
-  /** Does the commands as far as they go at once; the first try, as a local activity. */
+  /** Walks a stretch; as a local activity, so that the state it is given enters no history. */
   perform(request: PerformRequest): Promise<PerformResponse>;
   /** Does one delivery, and fails retryably until it is settled. */
-  persist(request: PerformRequest): Promise<PerformResponse>;
+  persist(request: PersistRequest): Promise<Answer>;
 }
 
 /** What the daily sweep calls. */

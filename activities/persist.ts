@@ -1,5 +1,5 @@
 import { ApplicationFailure, Context } from "@temporalio/activity";
-import { performRequest } from "../src/operations/perform.js";
+import { persistRequest } from "../src/operations/perform.js";
 import type { PerformPorts } from "../src/operations/perform-ports.js";
 import type { RunActivities } from "./index.js";
 
@@ -25,15 +25,15 @@ export function persistActivity(ports: PerformPorts): RunActivities["persist"] {
     const context = Context.current();
     const beating = setInterval(() => context.heartbeat(), HEARTBEAT_MS);
     try {
-      const attempt = performRequest(ports, request, { budgetMs: ATTEMPT_MS });
+      const attempt = persistRequest(ports, request, { budgetMs: ATTEMPT_MS });
       // Left alone, it must not bring the process down.
       attempt.catch(() => {});
-      const response = await Promise.race([attempt, context.cancelled]);
-      if (response.retry === undefined) return response;
+      const answer = await Promise.race([attempt, context.cancelled]);
+      if (answer.kind !== "retry") return answer;
       throw ApplicationFailure.create({
         type: "NotSettled",
-        message: `delivery ${response.retry.key} is not settled yet`,
-        nextRetryDelay: Math.max(LEAST_DELAY_MS, response.retry.notBefore - Date.now()),
+        message: `delivery ${request.command.key} is not settled yet`,
+        nextRetryDelay: Math.max(LEAST_DELAY_MS, answer.afterMs),
       });
     } finally {
       clearInterval(beating);

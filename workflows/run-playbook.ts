@@ -21,9 +21,10 @@ import {
 import type { RunActivities } from "../activities/index.js";
 import { newRun } from "../src/engine/advance.js";
 import { type RunEvent, SYSTEM_EVENTS } from "../src/engine/event.js";
-import type { PerformRequest, PerformResponse } from "../src/engine/perform.js";
+import type { Answer, PerformRequest, PerformResponse, PersistRequest } from "../src/engine/perform.js";
 import type { RunState } from "../src/engine/state.js";
-import { statusOf, walk } from "../src/engine/walk.js";
+import { statusOf } from "../src/engine/stretch.js";
+import { walk } from "../src/engine/walk.js";
 import type { OperatorVerb, RunStart } from "../src/ports/workflows.js";
 import type { Instant } from "../src/values/instant.js";
 
@@ -90,6 +91,21 @@ export async function runPlaybook(input: RunPlaybookInput): Promise<string> {
     return clock.scale === 1 ? real : Math.floor(clock.domainOrigin + (real - clock.realOrigin) * clock.scale);
   }
 
+  /** Stretches whose answers are in the history for good: a workflow task has been completed since. Only what the store may forget depends on it. */
+  const answered: { readonly turn: number; readonly length: number }[] = [];
+  let durable = state.turns;
+  function durableTurns(): number {
+    for (
+      let first = answered[0];
+      first !== undefined && first.length < workflowInfo().historyLength;
+      first = answered[0]
+    ) {
+      durable = first.turn;
+      answered.shift();
+    }
+    return durable;
+  }
+
   // A run cancelled from Temporal's own tools leaves as one stopped by an operator does: it says so, and cleans up.
   CancellationScope.current().cancelRequested.catch(() =>
     inbox.push({ id: "operate/cancelled", name: SYSTEM_EVENTS.stop, at: domainNow(), payload: { by: "temporal" } }),
@@ -97,15 +113,18 @@ export async function runPlaybook(input: RunPlaybookInput): Promise<string> {
 
   return CancellationScope.nonCancellable(async () => {
     const last = await walk(plan, state, {
-      perform: (request) => performFirst(request),
+      perform: async (request) => {
+        const response = await performFirst({ ...request, durable: durableTurns() });
+        answered.push({ turn: request.state.turns + 1, length: workflowInfo().historyLength });
+        return response;
+      },
       persist: (request) => persist(request, inbox),
       arrived: () => inbox.splice(0),
       idle: async (until) => {
         if (until === undefined) await condition(() => inbox.length > 0);
         else await condition(() => inbox.length > 0, Math.max(1, Math.ceil((until - domainNow()) / clock.scale)));
       },
-      hasReached: (at) => domainNow() >= at,
-      isRealTime: clock.scale === 1,
+      now: domainNow,
       isLong: () => workflowInfo().continueAsNewSuggested && inbox.length === 0,
       observe: (latest) => {
         state = latest;
@@ -151,13 +170,13 @@ async function performFirst(request: PerformRequest): Promise<PerformResponse> {
 }
 
 /** Keeps trying one delivery until it is settled, or until something arrives that may change what should be done. */
-async function persist(request: PerformRequest, inbox: readonly RunEvent[]): Promise<PerformResponse> {
+async function persist(request: PersistRequest, inbox: readonly RunEvent[]): Promise<Answer> {
   const scope = new CancellationScope({ cancellable: true });
   let isSettled = false;
   const done = scope
     .run(() => persistent.persist(request))
     .then(
-      (response) => ({ response }),
+      (answer) => ({ answer }),
       (error: unknown) => ({ error }),
     )
     .finally(() => {
@@ -166,7 +185,7 @@ async function persist(request: PerformRequest, inbox: readonly RunEvent[]): Pro
   await condition(() => isSettled || inbox.length > 0);
   if (!isSettled) scope.cancel();
   const result = await done;
-  if ("response" in result) return result.response;
-  if (isCancellation(result.error)) return { events: [], outcomes: {} };
+  if ("answer" in result) return result.answer;
+  if (isCancellation(result.error)) return { kind: "events", events: [] };
   throw result.error;
 }

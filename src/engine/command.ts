@@ -14,11 +14,6 @@ interface CommandBase {
   /** The step's path in the plan, and its id where it has one. */
   readonly path: string;
   readonly step?: string;
-  /**
-   * True: asked for ahead of its turn, on the assumption that every command before it in the list ends plainly
-   * (see `isPlain`). It must not be begun otherwise.
-   */
-  readonly speculative?: boolean;
 }
 
 export type Command = CommandBase & CommandBody;
@@ -31,15 +26,12 @@ export type CommandBody =
       readonly kind: "resolve";
       readonly rule: TimeRule;
       readonly from: Instant;
-      /** A firing timer is resolved once more: plain only if the answer is still this. */
-      readonly expected?: Instant;
     }
   /** A date fact (or a date expression) plus an offset; absent → `{ kind: "resolved" }` without `at`. */
   | {
       readonly kind: "resolve_date";
       readonly date: Expression;
       readonly offset?: Duration;
-      readonly expected?: Instant;
     }
   | {
       readonly kind: "email";
@@ -173,31 +165,3 @@ export type Outcome =
   | { readonly kind: "done"; readonly at: Instant }
   /** A definite, permanent refusal: `on_error` decides. `reason` is for people, without secrets or addresses. */
   | { readonly kind: "failed"; readonly at: Instant; readonly reason: string };
-
-/**
- * True if the outcome is the one that commands asked for ahead assumed: then the next in the list may begin.
- * An e-mail is plain when every recipient got it; a resolved timer when it is what was expected; `read` never is.
- */
-export function isPlain(command: Command, outcome: Outcome): boolean {
-  switch (outcome.kind) {
-    case "read":
-    case "failed":
-    case "deferred":
-    case "measured":
-      return false;
-    case "emailed":
-      return outcome.deliveries.length > 0 && outcome.deliveries.every((delivery) => delivery.result === "sent");
-    case "resolved":
-      return (
-        (command.kind === "resolve" || command.kind === "resolve_date") &&
-        command.expected !== undefined &&
-        outcome.at === command.expected
-      );
-    case "played":
-      return outcome.run !== null;
-    case "posted":
-    case "task_opened":
-    case "done":
-      return true;
-  }
-}

@@ -152,7 +152,6 @@ function blockCommands(
           ...named,
           date: withLocals({ op: "fact", path: anchor }, lookupIn(m.state, {})),
           offset: at,
-          ...(block.status === "confirm" && block.due !== undefined ? { expected: block.due } : {}),
         },
         owner: key,
         slot: `block ${i}`,
@@ -162,19 +161,14 @@ function blockCommands(
 }
 
 function timerBody(m: Machine, step: Step, position: Position): CommandBody {
-  const expected =
-    position.phase === "confirm" && position.timer !== undefined
-      ? { expected: position.timer.due - position.timer.shift }
-      : {};
   if (step.kind === "wait" && step.until.kind === "date") {
     return {
       kind: "resolve_date",
       date: withLocals(step.until.date, lookupIn(m.state, {})),
       ...(step.until.offset === undefined ? {} : { offset: step.until.offset }),
-      ...expected,
     };
   }
-  return { kind: "resolve", rule: ruleOf(step), from: timerFrom(step, position), ...expected };
+  return { kind: "resolve", rule: ruleOf(step), from: timerFrom(step, position) };
 }
 
 /** The rule that a step's timer runs by. */

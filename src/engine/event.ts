@@ -63,5 +63,7 @@ export type MachineEvent =
   | { readonly kind: "event"; readonly event: RunEvent }
   /** The clock has reached `at`: due timers fire, due inbox events are handled, in order. */
   | { readonly kind: "tick"; readonly at: Instant }
-  /** The answer to the commands last returned: for a prefix of them, or for none. Keyed by command key. */
-  | { readonly kind: "performed"; readonly at: Instant; readonly outcomes: Readonly<Record<string, Outcome>> };
+  /** What became of one command, by its key. */
+  | { readonly kind: "performed"; readonly key: string; readonly outcome: Outcome }
+  /** What the run had to tell is in the store: a stretch is over. */
+  | { readonly kind: "written" };

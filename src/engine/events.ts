@@ -13,7 +13,6 @@ import type { MergeRule, Step } from "./plan.js";
 export function takeIn(m: Machine, event: RunEvent): void {
   if (m.state.seen.includes(event.id)) return;
   m.state.seen = [...m.state.seen, event.id].slice(-SEEN_EVENTS_MAX);
-  m.state.unconfirmed = [...m.state.unconfirmed, event.id];
   const inbox = [...m.state.inbox];
   const index = inbox.findIndex((one) => one.at > event.at);
   if (index < 0) inbox.push(event);

@@ -6,8 +6,5 @@ export const KEPT_EVENTS_MAX = 200;
 /** Ids of events taken in, for dropping repeats: the dispatcher repeats within minutes, not after a thousand others. */
 export const SEEN_EVENTS_MAX = 1_000;
 
-/** Commands asked for ahead of their turn in one `perform`: ten short effects fit its five seconds. */
-export const AHEAD_MAX = 10;
-
 /** Transitions without a wait or an effect in one `advance`: more is a plan that goes round in circles. */
 export const TRANSITIONS_MAX = 10_000;

@@ -18,18 +18,13 @@ export class Machine {
   readonly plan: Plan;
   readonly index: PlanIndex;
   readonly state: Draft;
-  /** True while looking ahead: outcomes are assumed, nothing may be decided from them. */
-  readonly isAhead: boolean;
-  /** Set when looking ahead came to a decision: what follows is not known. */
-  isStopped = false;
   /** Steps begun in this `advance`. */
   transitions = 0;
 
-  constructor(plan: Plan, state: RunState, isAhead = false) {
+  constructor(plan: Plan, state: RunState) {
     this.plan = plan;
     this.index = indexPlan(plan);
     this.state = { ...state };
-    this.isAhead = isAhead;
   }
 
   /** The step of a path that the plan is known to have. */
@@ -99,7 +94,6 @@ export class Machine {
       facts?: Readonly<Record<string, FactValue>>;
     } = {},
   ): void {
-    if (this.isAhead) return;
     const seq = this.state.lines + 1;
     const detail = present(what.detail);
     this.state.lines = seq;
@@ -118,12 +112,10 @@ export class Machine {
   }
 
   isTrue(expression: Expression, facts: Readonly<Record<string, FactValue>>, event?: RunEvent): boolean {
-    if (this.isAhead) this.isStopped = true;
     return isTrue(expression, lookupIn(this.state, facts, event));
   }
 
   evaluate(expression: Expression, facts: Readonly<Record<string, FactValue>>): FactValue | undefined {
-    if (this.isAhead) this.isStopped = true;
     return evaluate(expression, lookupIn(this.state, facts));
   }
 

@@ -1,41 +1,62 @@
 /**
- * The one conversation between a driver and the world: `perform`. The Temporal worker answers it from Postgres, SMTP and
- * Slack (`src/operations/perform.ts`), the simulator from memory (`src/simulation/world.ts`).
+ * The conversation between a driver and the world. A driver has a run walk one *stretch*: everything that it does until it must wait. The
+ * Temporal worker answers from Postgres, SMTP and Slack (`src/operations/perform.ts`), the simulator from memory (`src/simulation/world.ts`).
  */
 import type { Instant } from "../values/instant.js";
 import type { Command, Outcome } from "./command.js";
 import type { RunEvent } from "./event.js";
-import type { TimelineEntry } from "./timeline.js";
+import type { RunState } from "./state.js";
 
+/** One stretch of a run, asked for by its driver. May be asked again: the same answer is given, once there is one. */
 export interface PerformRequest {
   /** The run's id; what else is fixed of it (account, subject, plan) the store knows. */
   readonly run: string;
-  /** Domain instant at which the commands fall due. */
-  readonly asOf: Instant;
-  /** Ids of events the run has taken in since the last call: they are not handed over again. */
-  readonly confirm: readonly string[];
-  /** Timeline lines since the last call, each kept once by its `seq`, the latest word of it; not written if events turn up before anything is begun. */
-  readonly entries: readonly TimelineEntry[];
-  /** `running`, `held`, `parked`, `exiting`, `ended` and where the run stands, for the projection. */
-  readonly status: string;
-  readonly position: readonly string[];
-  /** In order; may be empty. */
-  readonly commands: readonly Command[];
+  /** As the last stretch left it, with `turns`: how many there were. Travels only in memory: a local activity's input is in no history. */
+  readonly state: RunState;
+  /** Events that have reached the driver, for the run to take in first. */
+  readonly offered: readonly RunEvent[];
+  /** What the domain clock shows the driver: timers due by then may fire. */
+  readonly reached: Instant;
+  /** Stretches up to this one can't be asked for again: the driver's own record of them is durable. */
+  readonly durable: number;
 }
 
+/** What happened in a stretch, in order: with it the driver brings its own state to where the run now stands. */
 export interface PerformResponse {
-  /**
-   * Undelivered events for the subject that the run listens to, with `at` ≤ `asOf`, in order. If there are any when
-   * the call begins, nothing is begun or written but `confirm` (`outcomes` is empty, and the run may think again); if one
-   * turns up between two commands, the later one is not begun.
-   */
-  readonly events: readonly RunEvent[];
-  /** True: what the run brought along is written, although no command has an outcome yet; it can't be taken back any more. */
-  readonly isWritten?: boolean;
-  /** Outcomes by command key, for a prefix of the commands. */
-  readonly outcomes: Readonly<Record<string, Outcome>>;
-  /** Set: this command must be retried with backoff as an activity of its own; later commands were not begun. */
-  readonly retry?: { readonly key: string; readonly notBefore: Instant };
-  /** Set: the store has the run's end already, with this outcome; nothing was begun. The run is over. */
+  readonly log: readonly LogItem[];
+  /** The run waits for its next timer or an event. False: time was up, or `retry`; ask again. */
+  readonly isResting: boolean;
+  /** This command must be retried with backoff, as an activity of its own. */
+  readonly retry?: string;
+  /** The store has the run's end already, with this outcome; nothing was begun. The run is over. */
   readonly ended?: string;
 }
+
+/** One thing that moved the machine. */
+export type LogItem =
+  | { readonly kind: "start"; readonly at: Instant }
+  | { readonly kind: "tick"; readonly at: Instant }
+  /** One of the offered events was taken in. */
+  | { readonly kind: "took"; readonly id: string }
+  /** An event that the store had for the run. */
+  | { readonly kind: "event"; readonly event: RunEvent }
+  | { readonly kind: "performed"; readonly key: string; readonly outcome: Outcome };
+
+/** One command, tried until it is settled. */
+export interface PersistRequest {
+  readonly run: string;
+  /** How many stretches were walked before. */
+  readonly turns: number;
+  readonly asOf: Instant;
+  readonly command: Command;
+}
+
+/** What came of asking for one command. */
+export type Answer =
+  | { readonly kind: "outcome"; readonly outcome: Outcome }
+  /** Not begun: the run must hear of these first. None: not begun, and asked again. */
+  | { readonly kind: "events"; readonly events: readonly RunEvent[] }
+  /** A delivery that must be tried again, in so many real milliseconds. */
+  | { readonly kind: "retry"; readonly afterMs: number }
+  /** The store has the run's end already, with this outcome. */
+  | { readonly kind: "ended"; readonly outcome: string };

@@ -35,9 +35,7 @@ export interface RunState {
   readonly inbox: readonly RunEvent[];
   /** Ids of events taken in, newest last; at most `SEEN_EVENTS_MAX`. */
   readonly seen: readonly string[];
-  /** Ids not yet confirmed to the store. */
-  readonly unconfirmed: readonly string[];
-  /** Lines not yet written by a `perform`. */
+  /** Lines of the stretch that is being walked: not yet in the store. */
   readonly journal: readonly TimelineEntry[];
   /** The last `seq` given to a line. */
   readonly lines: number;
@@ -45,6 +43,8 @@ export interface RunState {
   readonly exitCheck?: { readonly event?: RunEvent };
   /** Commands outside any step that are still to be answered, by key: `hold`, `leave`, `close`, `park`. */
   readonly chores: Readonly<Record<string, Chore>>;
+  /** How many stretches were walked and written. */
+  readonly turns: number;
   readonly outcome?: string;
 }
 

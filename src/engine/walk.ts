@@ -1,139 +1,65 @@
 import type { Instant } from "../values/instant.js";
-import { type Advanced, advance } from "./advance.js";
-import type { CommandKind } from "./command.js";
+import { advance, stand } from "./advance.js";
 import type { RunEvent } from "./event.js";
-import type { PerformRequest, PerformResponse } from "./perform.js";
+import type { Answer, LogItem, PerformRequest, PerformResponse, PersistRequest } from "./perform.js";
 import type { Plan } from "./plan.js";
 import type { RunState } from "./state.js";
+import { follow } from "./stretch.js";
 import { nextWake } from "./timers.js";
 
-/** The world as a driver gives it to a run. Temporal and the simulator each have one; the loop between is the same. */
-export interface World {
-  perform(request: PerformRequest): Promise<PerformResponse>;
-  /** Performs the one command that must be retried with backoff; comes back early with events if some arrive. */
-  persist(request: PerformRequest): Promise<PerformResponse>;
+/** What carries a run through time. Temporal and the simulator each have one; the loop between is the same. */
+export interface Driver {
+  /** Has the run walk until it must wait (`stretch`). */
+  perform(request: Omit<PerformRequest, "durable">): Promise<PerformResponse>;
+  /** Does the one command that must be retried with backoff; comes back early with events if some arrive. Never answers `retry`. */
+  persist(request: PersistRequest): Promise<Answer>;
   /** Events that have arrived since the last call, without waiting. */
   arrived(): readonly RunEvent[];
   /** Waits until the domain clock reaches `until` (undefined: for ever) or an event arrives. */
   idle(until: Instant | undefined): Promise<void>;
-  /** True once the domain clock has reached the instant. */
-  hasReached(at: Instant): boolean;
-  /** Set where the domain clock is people's own: what has happened by now comes before an effect, however late the effect is (a worker was away). */
-  readonly isRealTime?: boolean;
+  /** What the domain clock shows. */
+  now(): Instant;
   /** True when the run should go on as a new execution, from the state it has. */
   isLong(): boolean;
   /** Told of every state that lasts: for queries. */
   observe(state: RunState): void;
 }
 
-/** Confirmations that may wait for the next `perform` before one is made for them alone. */
-const UNCONFIRMED_MAX = 100;
+/** Walks a run to its end, or to where it should continue as new (`phase` is then not `ended`). Only what happened is followed here: nothing is decided. */
+export async function walk(plan: Plan, from: RunState, driver: Driver): Promise<RunState> {
+  let state = from;
+  let offered: readonly RunEvent[] = [];
+  let isResting = false;
 
-/**
- * Walks a run to its end, or to where it should continue as new (`phase` is then not `ended`). A timer fires tentatively:
- * if the world still has an event from before that instant, the tick is taken back and the event handled first.
- */
-export async function walk(plan: Plan, from: RunState, world: World): Promise<RunState> {
-  let now: Advanced = advance(
-    plan,
-    from,
-    from.phase === "new" ? { kind: "start", at: from.clock } : { kind: "tick", at: from.clock },
-  );
-  /** The state before ticks that nothing has come of yet: until the world has been asked, an earlier event may still turn up. */
-  let before: Advanced | undefined;
-
-  const take = (events: readonly RunEvent[]): void => {
-    for (const event of events) now = advance(plan, now.state, { kind: "event", event });
+  const happened = (log: readonly LogItem[]): void => {
+    for (const item of log) state = follow(plan, state, item, offered).state;
   };
 
-  while (now.state.phase !== "ended") {
-    world.observe(now.state);
-    const arrived = world.arrived();
-    if (arrived.length > 0) {
-      now = before ?? now;
-      before = undefined;
-      take(arrived);
-    }
-    if (world.isRealTime === true && isOvertaken(now, world)) {
-      before = undefined;
-      now = advance(plan, now.state, { kind: "tick", at: nextWake(now.state) ?? now.state.clock });
-    }
-    if (now.commands.length > 0 || now.state.journal.length > 0 || now.state.unconfirmed.length > UNCONFIRMED_MAX) {
-      let response = await world.perform(requestOf(now));
-      if (response.retry !== undefined && response.events.length === 0) {
-        const { key } = response.retry;
-        now = advance(plan, now.state, { kind: "performed", at: now.state.clock, outcomes: response.outcomes });
-        before = undefined;
-        const commands = now.commands.filter((command) => command.key === key);
-        if (commands.length === 0) continue;
-        response = await world.persist({
-          ...requestOf(now),
-          commands: commands.map(({ speculative: _, ...command }) => command),
-        });
-      }
-      if (response.ended !== undefined) {
-        // A workflow task that was lost had walked to the end; what led there was confirmed with it, and is not told again.
-        now = {
-          state: { ...now.state, phase: "ended", outcome: response.ended, positions: {}, journal: [] },
-          commands: [],
-        };
-        break;
-      }
-      if (response.events.length > 0 && Object.keys(response.outcomes).length === 0 && response.isWritten !== true) {
-        now = before ?? now;
-      } else {
-        now = advance(plan, now.state, { kind: "performed", at: now.state.clock, outcomes: response.outcomes });
-      }
-      before = undefined;
-      take(response.events);
+  while (state.phase !== "ended") {
+    driver.observe(state);
+    offered = [...offered, ...driver.arrived()].filter(({ id }) => !state.seen.includes(id));
+    const wake = nextWake(state);
+    const reached = driver.now();
+    if (isResting && offered.length === 0 && !(wake !== undefined && wake <= reached)) {
+      if (driver.isLong()) return state;
+      await driver.idle(wake);
       continue;
     }
-    if (world.isLong()) return (before ?? now).state;
-    const wake = nextWake(now.state);
-    if (wake !== undefined && world.hasReached(wake)) {
-      before ??= now;
-      now = advance(plan, now.state, { kind: "tick", at: wake });
-    } else {
-      await world.idle(wake);
+    const response = await driver.perform({ run: state.run.id, state, offered, reached });
+    if (response.ended !== undefined) {
+      // What led there was written with a stretch whose answer was lost, and is not told again.
+      state = { ...state, phase: "ended", outcome: response.ended, positions: {}, journal: [] };
+      break;
     }
+    happened(response.log);
+    state = advance(plan, state, { kind: "written" }).state;
+    isResting = response.isResting;
+    const command = stand(plan, state).commands.find(({ key }) => key === response.retry);
+    if (command === undefined) continue;
+    const answer = await driver.persist({ run: state.run.id, turns: state.turns, asOf: state.clock, command });
+    if (answer.kind === "outcome") happened([{ kind: "performed", key: command.key, outcome: answer.outcome }]);
+    else if (answer.kind === "events") offered = [...offered, ...answer.events];
   }
-  world.observe(now.state);
-  return now.state;
-}
-
-/** What people notice, and would rather not have got after what happened meanwhile. */
-const NOTICED: readonly CommandKind[] = ["email", "slack", "task", "play"];
-
-/** An event of after the instant at which the effects at hand were due is there before they were begun, and no timer comes between. */
-function isOvertaken({ state, commands }: Advanced, world: World): boolean {
-  const event = state.inbox[0]?.at;
-  const asked = commands.filter(({ speculative }) => speculative !== true);
-  return (
-    event !== undefined &&
-    event === nextWake(state) &&
-    state.exitCheck === undefined &&
-    asked.length > 0 &&
-    asked.every(({ kind }) => NOTICED.includes(kind)) &&
-    world.hasReached(event)
-  );
-}
-
-function requestOf({ state, commands }: Advanced): PerformRequest {
-  return {
-    run: state.run.id,
-    asOf: state.clock,
-    confirm: state.unconfirmed,
-    entries: state.journal,
-    status: statusOf(state),
-    position: Object.keys(state.positions),
-    commands,
-  };
-}
-
-/** The status that people see: one word. */
-export function statusOf(state: RunState): "running" | "held" | "parked" | "exiting" | "ended" {
-  if (state.phase === "ended") return "ended";
-  if (state.phase !== "running" && state.phase !== "new") return "exiting";
-  if (state.parked !== undefined) return "parked";
-  return state.holds.length > 0 ? "held" : "running";
+  driver.observe(state);
+  return state;
 }

@@ -127,6 +127,7 @@ export async function enrolInto(
     enrolledBy: cause,
     ...(request.parent === undefined ? {} : { parent: request.parent }),
     priority: plan.priority,
+    turns: 0,
   });
   // The account's lock keeps others out; this would be a lock that was not taken.
   if (!isInserted) throw new Error(`run ${id} could not be enrolled although its key is free`);

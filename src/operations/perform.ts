@@ -1,8 +1,11 @@
-import { type Command, isPlain, type Outcome } from "../engine/command.js";
+import type { Command, Outcome } from "../engine/command.js";
 import type { RunEvent } from "../engine/event.js";
-import type { PerformRequest, PerformResponse } from "../engine/perform.js";
-import type { RunStatus } from "../ports/runs.js";
+import type { Answer, PerformRequest, PerformResponse, PersistRequest } from "../engine/perform.js";
+import type { Plan } from "../engine/plan.js";
+import { stretch, type StretchWorld } from "../engine/stretch.js";
+import type { RunRow } from "../ports/runs.js";
 import type { Tx } from "../ports/transactions.js";
+import type { Instant } from "../values/instant.js";
 import { performClose } from "./effects/close.js";
 import { performConcern } from "./effects/concern.js";
 import { performEmail } from "./effects/email.js";
@@ -18,7 +21,17 @@ import { performSlack } from "./effects/slack.js";
 import { performTask, performTighten } from "./effects/task.js";
 import { performTaskWithdraw, performWithdraw } from "./effects/withdraw.js";
 import type { PerformPorts } from "./perform-ports.js";
-import { type Effect, RunHasEnded, type Scene, sceneOf } from "./scene.js";
+import { eventScopeOf } from "./event-scope.js";
+import {
+  type Effect,
+  EVENTS_AT_ONCE,
+  Overtaken,
+  RunHasEnded,
+  type Scene,
+  sceneOf,
+  type Session,
+  sessionOf,
+} from "./scene.js";
 
 /** How a call differs from the usual one. */
 export interface PerformOptions {
@@ -27,97 +40,132 @@ export interface PerformOptions {
 }
 
 /**
- * Answers a run's `perform` from the store, the mail server and Slack. If events wait for it, they
- * are handed over and nothing is begun or written; else what the run brings along is written first, then the commands in order, each claimed under the account's lock, as far as the time goes. May be
- * repeated at will, by several workers at once: every effect has a key, and finds what it did before. For a run that has ended nothing is begun
- * (`ended`) but its end repeated.
+ * Has a run walk a stretch over the store, the mail server and Slack, as far as the time goes; and writes what it has to tell. May be
+ * repeated at will, by several workers at once: a stretch that was walked and written is answered from the store, in one that was not, every effect has a
+ * key and finds what it did before. For a run that has ended nothing is begun (`ended`).
  *
- * `retry.notBefore` is real time (epoch milliseconds of this process's clock), whatever the domain's clock. Throws `StoreUnavailable`, and
- * Error for a run or plan that the store doesn't have.
+ * Throws `StoreUnavailable`; `Overtaken` where the run has walked on; and Error for a run or plan that the store doesn't have.
  */
 export async function performRequest(
   ports: PerformPorts,
   request: PerformRequest,
   options: PerformOptions = {},
 ): Promise<PerformResponse> {
+  const { state, offered, reached, durable } = request;
+  const opened = await open(ports, request.run, state.turns);
+  if ("answer" in opened) return opened.answer;
+  const { row, plan } = opened;
+  if (row.turns > state.turns) throw new Overtaken(row.id);
+  const session = sessionOf(ports, row, plan, state.turns, offered, options.budgetMs);
   try {
-    return await performLive(ports, request, options);
+    return await stretch(plan, state, offered, storeWorld(session, reached, durable));
   } catch (error) {
-    if (error instanceof RunHasEnded) return { events: [], outcomes: {}, ended: error.outcome };
+    // Two calls of one stretch at once (a workflow task timed out while its work went on): what the faster one wrote holds for both.
+    const written = error instanceof Overtaken ? await open(ports, request.run, state.turns) : undefined;
+    if (written !== undefined && "answer" in written) return written.answer;
     throw error;
   }
 }
 
-async function performLive(
+/** Does the one command, as `performRequest` would. */
+export async function persistRequest(
   ports: PerformPorts,
-  request: PerformRequest,
-  options: PerformOptions,
-): Promise<PerformResponse> {
-  const deadline = performance.now() + (options.budgetMs ?? ports.settings.budgetMs);
-  const { store } = ports;
-  const { run, plan, events } = await store.transaction(async (tx) => {
-    const row = await store.runs.get(tx, request.run);
-    if (!row) throw new Error(`run ${request.run} is not in the store`);
-    if (row.status === "ended" && !isEnding(request)) throw new RunHasEnded(row);
-    const pinned = await store.playbooks.plan(tx, row.hash);
-    if (!pinned) throw new Error(`run ${request.run}: its plan ${row.hash} is not in the store`);
-    await store.events.confirm(tx, row.id, request.confirm);
-    const found = await sceneOf(ports, row, pinned, request.asOf, deadline).undelivered(tx);
-    // A run that must hear of something first may think again: what it was about to write did not happen yet. Unless an attempt before this one,
-    // whose answer was lost, has written it.
-    const waiting = found.length > 0 && (isEnding(request) || (await isWritten(ports, tx, request))) ? [] : found;
-    if (waiting.length === 0) {
-      const { status, position, entries } = request;
-      await store.runs.record(tx, row.id, { status: status as RunStatus, position, entries, confirm: [] });
-      if (row.parked && status !== "parked") await store.runs.park(tx, row.id, undefined);
-    }
-    // Whoever held it (an operator, or a playbook that told it so): what fell due meanwhile is spaced from here on.
-    if (waiting.length === 0 && row.status === "held" && request.status === "running") {
-      await store.runs.released(tx, row.id, request.asOf);
-      return { run: { ...row, releasedAt: request.asOf }, plan: pinned, events: waiting };
-    }
-    return { run: row, plan: pinned, events: waiting };
-  });
-  if (events.length > 0) return { events, outcomes: {} };
-
-  const scene = sceneOf(ports, run, plan, request.asOf, deadline);
-  const outcomes: Record<string, Outcome> = {};
-  let isAllPlain = true;
-  for (const [index, command] of request.commands.entries()) {
-    if (index > 0 && scene.leftMs() === 0) break;
-    if (command.speculative === true && !isAllPlain) break;
-    // The first is asked right after the look above.
-    const effect = await begin(scene, command, index > 0);
-    if (effect.kind === "events") return { events: effect.events, outcomes, isWritten: true };
-    if (effect.kind === "retry") {
-      return { events: [], outcomes, retry: { key: command.key, notBefore: Date.now() + effect.afterMs } };
-    }
-    outcomes[command.key] = effect.outcome;
-    if ("at" in effect.outcome && effect.outcome.at !== undefined && effect.outcome.kind !== "resolved")
-      scene.moveTo(effect.outcome.at);
-    isAllPlain &&= isPlain(command, effect.outcome);
+  { run, turns, asOf, command }: PersistRequest,
+  options: PerformOptions = {},
+): Promise<Answer> {
+  const opened = await open(ports, run, turns);
+  if ("answer" in opened) {
+    if (opened.answer.ended === undefined) throw new Overtaken(run);
+    return { kind: "ended", outcome: opened.answer.ended };
   }
-  return { events: [], outcomes };
+  return ask(sessionOf(ports, opened.row, opened.plan, turns, [], options.budgetMs), command, asOf);
 }
 
-async function isWritten({ store }: PerformPorts, tx: Tx, { run, entries }: PerformRequest): Promise<boolean> {
-  const [first] = entries;
-  return first !== undefined && (await store.runs.timeline(tx, run, first.seq - 1)).length > 0;
+/** The run and its plan; or the answer that the store has already. */
+async function open(
+  { store }: PerformPorts,
+  id: string,
+  turns: number,
+): Promise<{ readonly row: RunRow; readonly plan: Plan } | { readonly answer: PerformResponse }> {
+  return store.read(async (tx) => {
+    const row = await store.runs.get(tx, id);
+    if (!row) throw new Error(`run ${id} is not in the store`);
+    if (row.status === "ended") return { answer: { log: [], isResting: true, ended: row.outcome ?? "" } };
+    const answer = row.turns > turns ? await store.runs.stretch(tx, id, turns) : undefined;
+    if (answer) return { answer };
+    const plan = await store.playbooks.plan(tx, row.hash);
+    if (!plan) throw new Error(`run ${id}: its plan ${row.hash} is not in the store`);
+    return { row, plan };
+  });
 }
 
-/** Its end is written already, or is about to be: nothing that arrives changes that. */
-function isEnding({ commands }: PerformRequest): boolean {
-  return commands.length > 0 && commands.every(({ kind }) => kind === "close");
+/** The store, the mail server and Slack, as one stretch sees them. */
+export function storeWorld(session: Session, reached: Instant, durable: number): StretchWorld {
+  const { ports, turns, plan } = session;
+  const { store } = ports;
+  let hasParked = false;
+  return {
+    hasReached: (at) => at <= reached,
+    isRealTime: ports.clock.scale === 1,
+    mayGoOn: () => performance.now() < session.deadline,
+
+    async perform(command, asOf, status) {
+      if (session.run.status === "held" && status === "running")
+        await store.transaction((tx) => released(session, tx, asOf));
+      hasParked ||= command.kind === "park";
+      return ask(session, command, asOf);
+    },
+
+    async write({ asOf, entries, status, position, taken, response }) {
+      return store.transaction(async (tx) => {
+        if (response !== undefined) {
+          const events = await store.events.undelivered(tx, eventScopeOf(session.run, plan), asOf, EVENTS_AT_ONCE, [
+            ...session.inHand,
+          ]);
+          if (events.length > 0) return inHand(session, events);
+          const kept = await store.runs.keepStretch(tx, session.run.id, { turns, durable, answer: response });
+          if (!kept) throw new Overtaken(session.run.id);
+        }
+        if (session.run.status === "held" && status === "running") await released(session, tx, asOf);
+        await store.runs.record(tx, session.run.id, { status, position, entries, confirm: taken });
+        if (status !== "parked" && (session.run.parked !== undefined || hasParked))
+          await store.runs.park(tx, session.run.id, undefined);
+        return [];
+      });
+    },
+  };
 }
 
-async function begin(scene: Scene, command: Command, mustLook: boolean): Promise<Effect<Outcome>> {
+/** Whoever held it (an operator, or a playbook that told it so): what fell due meanwhile is spaced from here on. */
+async function released(session: Session, tx: Tx, at: Instant): Promise<void> {
+  await session.ports.store.runs.released(tx, session.run.id, at);
+  session.run = { ...session.run, status: "running", releasedAt: at };
+}
+
+function inHand(session: Session, events: readonly RunEvent[]): readonly RunEvent[] {
+  for (const { id } of events) session.inHand.add(id);
+  return events;
+}
+
+async function ask(session: Session, command: Command, asOf: Instant): Promise<Answer> {
+  try {
+    const effect = await begin(sceneOf(session, asOf), command);
+    if (effect.kind === "events") inHand(session, effect.events);
+    return effect;
+  } catch (error) {
+    if (error instanceof RunHasEnded) return { kind: "ended", outcome: error.outcome };
+    throw error;
+  }
+}
+
+async function begin(scene: Scene, command: Command): Promise<Effect<Outcome>> {
   switch (command.kind) {
     case "read":
-      return onceTold(scene, mustLook, () => performRead(scene, command));
+      return onceTold(scene, () => performRead(scene, command));
     case "resolve":
-      return onceTold(scene, mustLook, () => performResolve(scene, command));
+      return onceTold(scene, () => performResolve(scene, command));
     case "resolve_date":
-      return onceTold(scene, mustLook, () => performResolveDate(scene, command));
+      return onceTold(scene, () => performResolveDate(scene, command));
     case "email":
       return performEmail(scene, command);
     case "slack":
@@ -154,7 +202,7 @@ async function begin(scene: Scene, command: Command, mustLook: boolean): Promise
 }
 
 /** A read takes no lock; but a run that must hear of something decides nothing before. */
-async function onceTold(scene: Scene, mustLook: boolean, work: () => Promise<Outcome>): Promise<Effect<Outcome>> {
-  const events: readonly RunEvent[] = mustLook ? await scene.ports.store.read((tx) => scene.undelivered(tx)) : [];
+async function onceTold(scene: Scene, work: () => Promise<Outcome>): Promise<Effect<Outcome>> {
+  const events = await scene.ports.store.read((tx) => scene.undelivered(tx));
   return events.length > 0 ? { kind: "events", events } : { kind: "outcome", outcome: await work() };
 }

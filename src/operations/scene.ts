@@ -11,22 +11,25 @@ import type { Calendar } from "../values/calendar.js";
 import type { Instant } from "../values/instant.js";
 import { calendarNamed, customerCalendar, readCalendars } from "./calendars.js";
 import { eventScopeOf } from "./event-scope.js";
+import type { Ports } from "../ports/store.js";
 import type { DeskPorts, PerformPorts } from "./perform-ports.js";
 
 /**
- * Where the commands of one `perform` take place: the run, its plan, and what is current (people, policy, calendars), each read once and
+ * Where one command takes place: the run, its plan, and what is current (people, policy, calendars), each read once and
  * only when asked for. What decides whether a message may go (suppressions, caps, holds) is not kept here: the claim reads it anew.
  */
 export interface Scene {
   readonly ports: PerformPorts;
   readonly run: RunRow;
   readonly plan: Plan;
+  /** How many stretches were walked before this one. */
+  readonly turns: number;
   /** Facts and effects of the store are of this instant; it moves on when a delivery took real time. */
   readonly at: Instant;
   /** Domain time for windows and `sent_at`: with `scale` 1 what the clock shows, if that is later. */
   now(): Instant;
   moveTo(at: Instant): void;
-  /** Real milliseconds that this `perform` has left. */
+  /** Real milliseconds that this stretch has left. */
   leftMs(): number;
   account(): Promise<AccountCard>;
   contacts(): Promise<readonly ContactCard[]>;
@@ -43,27 +46,67 @@ export interface Scene {
   hears(paths: readonly string[]): boolean;
 }
 
+/** What the commands of one stretch share. */
+export interface Session {
+  readonly ports: PerformPorts;
+  /** As the store had it when the stretch began. */
+  run: RunRow;
+  readonly plan: Plan;
+  /** How many stretches were walked before this one: a call that has been overtaken begins nothing more. */
+  readonly turns: number;
+  /** When its time is up, by `performance.now()`. */
+  readonly deadline: number;
+  /** Ids of events that the stretch has in hand, and that are not confirmed yet. */
+  readonly inHand: Set<string>;
+  readonly policy: () => Promise<Policy>;
+  readonly calendars: () => ReturnType<typeof readCalendars>;
+  readonly directory: () => Promise<Directory>;
+}
+
+export function sessionOf(
+  ports: PerformPorts,
+  run: RunRow,
+  plan: Plan,
+  turns: number,
+  offered: readonly RunEvent[],
+  budgetMs: number = ports.settings.budgetMs,
+): Session {
+  const { store } = ports;
+  return {
+    ports,
+    run,
+    plan,
+    turns,
+    deadline: performance.now() + budgetMs,
+    inHand: new Set(offered.map(({ id }) => id)),
+    policy: once(store, (tx) => readPolicy(ports, tx)),
+    calendars: once(store, (tx) => readCalendars(store, tx)),
+    directory: once(store, (tx) => ports.people.directory(tx)),
+  };
+}
+
+function once<T>(store: Ports["store"], read: (tx: Tx) => Promise<T>): () => Promise<T> {
+  let known: Promise<T> | undefined;
+  return () => {
+    known ??= store.read(read);
+    return known;
+  };
+}
+
 /** At most so many events are handed to a run at once; the rest with its next call. */
 export const EVENTS_AT_ONCE = 100;
 
-export function sceneOf(ports: PerformPorts, run: RunRow, plan: Plan, asOf: Instant, deadline: number): Scene {
+export function sceneOf(session: Session, asOf: Instant): Scene {
+  const { ports, run, plan, turns } = session;
   const { store } = ports;
   let at = asOf;
-  const once = <T>(read: (tx: Tx) => Promise<T>): (() => Promise<T>) => {
-    let known: Promise<T> | undefined;
-    return () => {
-      known ??= store.read(read);
-      return known;
-    };
-  };
   // Faster than real time, what is current depends on whose clock is asked: the run's. What is dated later is not so yet.
   const today = ports.clock.scale === 1 ? undefined : asOf;
-  const account = once(async (tx) => {
+  const account = once(store, async (tx) => {
     const found = await ports.people.account(tx, run.accountId, today);
     if (!found) throw new Error(`run ${run.id}: its account ${run.accountId} is not there`);
     return found;
   });
-  const calendars = once((tx) => readCalendars(ports.store, tx));
   const subject = (contactId?: string): FactSubject => {
     const person = contactId ?? run.contactId;
     return {
@@ -77,6 +120,7 @@ export function sceneOf(ports: PerformPorts, run: RunRow, plan: Plan, asOf: Inst
     ports,
     run,
     plan,
+    turns,
     get at() {
       return at;
     },
@@ -84,17 +128,18 @@ export function sceneOf(ports: PerformPorts, run: RunRow, plan: Plan, asOf: Inst
     moveTo(instant) {
       at = Math.max(at, instant);
     },
-    leftMs: () => Math.max(0, deadline - performance.now()),
+    leftMs: () => Math.max(0, session.deadline - performance.now()),
     account,
-    contacts: once((tx) => ports.people.contacts(tx, run.accountId, today)),
-    directory: once((tx) => ports.people.directory(tx)),
-    policy: once((tx) => readPolicy(ports, tx)),
-    customerCalendar: async () => customerCalendar(await account(), await calendars()),
-    calendar: async (name) => calendarNamed(name, await calendars()),
+    contacts: once(store, (tx) => ports.people.contacts(tx, run.accountId, today)),
+    directory: session.directory,
+    policy: session.policy,
+    customerCalendar: async () => customerCalendar(await account(), await session.calendars()),
+    calendar: async (name) => calendarNamed(name, await session.calendars()),
     subject,
     facts: (paths, contactId) =>
       paths.length === 0 ? Promise.resolve({}) : store.facts.read(subject(contactId), paths, at),
-    undelivered: (tx, until = at) => store.events.undelivered(tx, eventScopeOf(run, plan), until, EVENTS_AT_ONCE),
+    undelivered: (tx, until = at) =>
+      store.events.undelivered(tx, eventScopeOf(run, plan), until, EVENTS_AT_ONCE, [...session.inHand]),
     hears: (paths) => plan.listens.facts.some((fact) => paths.includes(fact)),
   };
 }
@@ -115,7 +160,7 @@ export type Effect<O> =
 
 /**
  * Does `work` in the transaction of a claim: the account locked, and nothing begun if the run must hear of something first. What `work` writes
- * happens whole or not at all. `work` is given the run as the store has it now. Throws `RunHasEnded`.
+ * happens whole or not at all. `work` is given the run as the store has it now. Throws `RunHasEnded`, and `Overtaken`.
  */
 export async function inClaim<T>(
   scene: Scene,
@@ -128,6 +173,7 @@ export async function inClaim<T>(
     // then, and would not stop it.
     const run = (await store.runs.get(tx, scene.run.id)) ?? scene.run;
     if (run.status === "ended") throw new RunHasEnded(run);
+    if (run.turns > scene.turns) throw new Overtaken(run.id);
     // In real time also what happened after the effect was due: it is late, and goes to people as they are now.
     const events = await scene.undelivered(tx, scene.now());
     return events.length > 0 ? { kind: "events", events } : { kind: "done", value: await work(tx, run) };
@@ -142,6 +188,14 @@ export class RunHasEnded extends Error {
     super(`run ${run.id} has ended`);
     this.name = "RunHasEnded";
     this.outcome = run.outcome ?? "";
+  }
+}
+
+/** The run has walked on without this call: another did its stretch, and nothing more is begun here. */
+export class Overtaken extends Error {
+  constructor(run: string) {
+    super(`run ${run} has walked on without this call`);
+    this.name = "Overtaken";
   }
 }
 

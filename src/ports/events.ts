@@ -86,9 +86,15 @@ export interface Events {
   match(tx: Tx, event: NewEvent): Promise<boolean>;
   /**
    * Events that match the run, happened from its start to `asOf`, and that it has not confirmed, by (at, seq); at most
-   * `limit`. Both pending and dispatched ones.
+   * `limit`. Both pending and dispatched ones. `inHand`: ids that it has taken in meanwhile.
    */
-  undelivered(tx: Tx, scope: EventScope, asOf: Instant, limit?: number): Promise<readonly RunEvent[]>;
+  undelivered(
+    tx: Tx,
+    scope: EventScope,
+    asOf: Instant,
+    limit?: number,
+    inHand?: readonly string[],
+  ): Promise<readonly RunEvent[]>;
   /** The run has taken these in. Idempotent. */
   confirm(tx: Tx, runId: string, eventIds: readonly string[]): Promise<void>;
   /** Accounts with pending events up to `now`, longest waiting first. */

@@ -1,3 +1,4 @@
+import type { PerformResponse } from "../engine/perform.js";
 import type { SubjectKind } from "../engine/plan.js";
 import type { TimelineEntry } from "../engine/timeline.js";
 import type { FactValue } from "../expression/expression.js";
@@ -30,6 +31,8 @@ export interface RunRow {
   readonly parked?: { readonly key: string; readonly reason: string; readonly at: Instant };
   readonly priority: number;
   readonly releasedAt?: Instant;
+  /** How many stretches were walked and written. */
+  readonly turns: number;
 }
 
 /** Whose runs: the subject of a playbook. */
@@ -64,6 +67,14 @@ export interface Runs {
   ofSubject(tx: Tx, playbook: string, subject: RunSubject): Promise<readonly RunRow[]>;
   /** False, and nothing written, if a run with its key is live. */
   insert(tx: Tx, run: RunRow): Promise<boolean>;
+  /** The answer of the stretch that came behind so many others; undefined if it was not walked yet, or is no longer kept. */
+  stretch(tx: Tx, runId: string, turns: number): Promise<PerformResponse | undefined>;
+  /** Keeps the answer of the stretch behind `turns` others, and forgets those up to `durable`. False, and nothing kept, if one is there already. */
+  keepStretch(
+    tx: Tx,
+    runId: string,
+    stretch: { readonly turns: number; readonly durable: number; readonly answer: PerformResponse },
+  ): Promise<boolean>;
   /** Writes what a `perform` brings along: timeline lines (each once by `seq`), confirmed events, status, position. */
   record(tx: Tx, runId: string, progress: RunProgress): Promise<void>;
   /** The run needs attention, or (undefined) no longer does. */

@@ -1,6 +1,6 @@
 /**
  * Rehearsal: the real machine on a virtual clock. `simulate` walks a scenario through published plans, in memory, and gives
- * every run's timeline. The drivers share `engine/walk.ts`; what differs is only who answers `perform`.
+ * every run's timeline. The drivers share `engine/walk.ts`; what differs is only where a stretch is walked.
  */
 import type { Model, Segments } from "../customers/model.js";
 import { newRun } from "../engine/advance.js";
@@ -9,7 +9,7 @@ import type { Plan, Trigger } from "../engine/plan.js";
 import type { Policy } from "../engine/policy.js";
 import type { RunState } from "../engine/state.js";
 import type { TimelineEntry } from "../engine/timeline.js";
-import type { PerformRequest } from "../engine/perform.js";
+import { stretch } from "../engine/stretch.js";
 import { walk } from "../engine/walk.js";
 import { evaluate, isTrue } from "../expression/evaluate.js";
 import type { Expression, FactValue } from "../expression/expression.js";
@@ -470,13 +470,22 @@ class Simulation {
   }
 
   private async drive(run: ActiveRun): Promise<void> {
-    const perform = async (request: PerformRequest) => {
-      this.catchUp(request.asOf);
-      return this.world.perform(run.world, request);
-    };
     run.state = await (this.host?.walk ?? walk)(run.plan, run.state, {
-      perform,
-      persist: perform,
+      perform: ({ state, offered, reached }) => {
+        const world = this.world.open(run.world, offered, (at) => at <= reached);
+        return stretch(run.plan, state, offered, {
+          ...world,
+          perform: (command, asOf, status) => {
+            this.catchUp(asOf);
+            return world.perform(command, asOf, status);
+          },
+          write: (told) => {
+            this.catchUp(told.asOf);
+            return world.write(told);
+          },
+        });
+      },
+      persist: () => Promise.reject(new Error("nothing is retried in a rehearsal")),
       arrived: () => run.arrived.splice(0),
       idle: (until) =>
         new Promise<void>((resolve) => {
@@ -484,7 +493,7 @@ class Simulation {
           run.resume = resolve;
           run.rested?.();
         }),
-      hasReached: (at) => this.now >= at,
+      now: () => this.now,
       isLong: () => false,
       observe: (state) => {
         run.state = state;

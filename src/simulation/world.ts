@@ -1,12 +1,13 @@
 import type { Model } from "../customers/model.js";
 import { assigneeFor, contactForRole, contactsOfRole, localeFor } from "../customers/people.js";
-import { type Command, type Delivery, isPlain, type Outcome } from "../engine/command.js";
+import type { Command, Delivery, Outcome } from "../engine/command.js";
 import { decideSend } from "../engine/decide-send.js";
 import { holdsBack } from "../engine/holds-back.js";
 import type { RunEvent } from "../engine/event.js";
-import type { PerformRequest, PerformResponse } from "../engine/perform.js";
+import type { Answer } from "../engine/perform.js";
 import type { PersonRule, Plan } from "../engine/plan.js";
 import type { Policy } from "../engine/policy.js";
+import type { RunStatusWord, StretchWorld, Told } from "../engine/stretch.js";
 import type { TimelineEntry } from "../engine/timeline.js";
 import type { FactValue } from "../expression/expression.js";
 import { evaluate, isTrue } from "../expression/evaluate.js";
@@ -233,30 +234,48 @@ export class SimulatedWorld {
 
   // ── perform ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  perform(run: SimulatedRun, request: PerformRequest): PerformResponse {
-    for (const id of request.confirm) run.confirmed.add(id);
-    // Its end is written already, or is about to be: nothing that arrives changes that.
-    const isEnding = request.commands.length > 0 && request.commands.every(({ kind }) => kind === "close");
-    const first = isEnding ? [] : this.undelivered(run, request.asOf);
-    if (first.length > 0) return { events: first, outcomes: {} };
-    // Each line once: a driver whose own record of the last call was lost makes it again, and what it then says holds.
-    const line = request.entries[0];
+  /** One stretch's view of this world; what it has in hand is not handed over again. */
+  open(run: SimulatedRun, offered: readonly RunEvent[], hasReached: (at: Instant) => boolean): StretchWorld {
+    const inHand = new Set(offered.map(({ id }) => id));
+    return {
+      hasReached,
+      mayGoOn: () => true,
+      perform: async (command, asOf, status) => this.ask(run, command, asOf, status, inHand),
+      write: async (told) => this.tell(run, told, inHand),
+    };
+  }
+
+  /** Does one command; or hands over events, which are `inHand` from then on. */
+  ask(run: SimulatedRun, command: Command, asOf: Instant, status: RunStatusWord, inHand: Set<string>): Answer {
+    // What only tidies up waits for no event: it would be done whatever the event says.
+    const events = isTidying(command) ? [] : this.handOver(run, asOf, inHand);
+    if (events.length > 0) return { kind: "events", events };
+    this.stands(run, status, asOf);
+    return { kind: "outcome", outcome: this.outcomeOf(run, command, asOf) };
+  }
+
+  /** Writes what a run tells; or hands over events, and writes nothing. */
+  tell(run: SimulatedRun, { asOf, entries, status, taken, response }: Told, inHand: Set<string>): readonly RunEvent[] {
+    const events = response === undefined ? [] : this.handOver(run, asOf, inHand);
+    if (events.length > 0) return events;
+    // Each line once: a driver whose own record of the last stretch was lost walks it again, and what it then says holds.
+    const line = entries[0];
     if (line !== undefined) run.timeline.length = Math.min(run.timeline.length, line.seq - 1);
-    run.timeline.push(...request.entries);
-    if (run.status === "held" && request.status === "running") run.releasedAt = request.asOf;
-    run.status = request.status;
-    const outcomes: Record<string, Outcome> = {};
-    let isPlainSoFar = true;
-    for (const command of request.commands) {
-      if (command.speculative === true && !isPlainSoFar) break;
-      // What only tidies up waits for no event: it would be done whatever the event says.
-      const events = isTidying(command) ? [] : this.undelivered(run, request.asOf);
-      if (events.length > 0) return { events, outcomes };
-      const outcome = this.outcomeOf(run, command, request.asOf);
-      outcomes[command.key] = outcome;
-      isPlainSoFar &&= isPlain(command, outcome);
-    }
-    return { events: [], outcomes };
+    run.timeline.push(...entries);
+    for (const id of taken) run.confirmed.add(id);
+    this.stands(run, status, asOf);
+    return [];
+  }
+
+  private handOver(run: SimulatedRun, asOf: Instant, inHand: Set<string>): RunEvent[] {
+    const events = this.undelivered(run, asOf).filter(({ id }) => !inHand.has(id));
+    for (const { id } of events) inHand.add(id);
+    return events;
+  }
+
+  private stands(run: SimulatedRun, status: RunStatusWord, at: Instant): void {
+    if (run.status === "held" && status === "running") run.releasedAt = at;
+    run.status = status;
   }
 
   private outcomeOf(run: SimulatedRun, command: Command, at: Instant): Outcome {

@@ -185,7 +185,6 @@ describe("parallel", () => {
     };
     expect(await story(plan, how)).toMatchInlineSnapshot(`
       "2026-03-02 09:00 run.parked bad reason=p/broken/bad
-      2026-03-02 09:00 run.parked worse reason=p/broken_too/worse
       2026-03-02 09:00 wait.began pause until=2026-03-03 09:00
       2026-03-03 09:00 wait.over pause
       2026-03-03 09:00 wait.began rest until=2026-03-04 09:00

@@ -1,8 +1,8 @@
 import { newRun } from "../../src/engine/advance.js";
 import type { Command, Outcome } from "../../src/engine/command.js";
-import { isPlain } from "../../src/engine/command.js";
 import type { RunEvent } from "../../src/engine/event.js";
 import type { PerformRequest, PerformResponse } from "../../src/engine/perform.js";
+import { stretch } from "../../src/engine/stretch.js";
 import type { Plan } from "../../src/engine/plan.js";
 import type { RunState } from "../../src/engine/state.js";
 import type { TimelineEntry } from "../../src/engine/timeline.js";
@@ -36,7 +36,7 @@ export interface Rehearsal {
   readonly holds?: readonly string[];
   readonly startedAt?: Instant;
   readonly until?: Instant;
-  /** How many commands one `perform` gets done, drawn anew each time; default: all. */
+  /** How many commands one stretch gets done, drawn anew each time; default: all. */
   readonly cut?: (commands: number) => number;
   /** When an event is told: by `perform` in its time (default), as a signal the moment it happens, or as a signal at once. */
   readonly tell?: "perform" | "signal" | "ahead";
@@ -89,27 +89,41 @@ export async function rehearse(plan: Plan, how: Rehearsal = {}): Promise<Rehears
       .filter((event) => event.at <= asOf && toldAt(event) <= Math.max(asOf, now) && !confirmed.has(event.id))
       .map(bare);
 
-  const perform = (request: PerformRequest): PerformResponse => {
+  /** One stretch: what it has in hand is not told again. */
+  const perform = (request: Omit<PerformRequest, "durable">): Promise<PerformResponse> => {
     performs += 1;
     if (performs > 20_000) throw new Error("the run asks for ever");
-    for (const id of request.confirm) confirmed.add(id);
-    const first = waiting(request.asOf);
-    if (first.length > 0) return { events: first, outcomes: {} };
-    for (const entry of request.entries) {
-      if (entry.seq !== timeline.length + 1) throw new Error(`line ${entry.seq} after ${timeline.length}`);
-      timeline.push(entry);
-    }
-    const outcomes: Record<string, Outcome> = {};
-    let allPlain = true;
-    for (const command of request.commands.slice(0, how.cut?.(request.commands.length) ?? request.commands.length)) {
-      if (command.speculative === true && !allPlain) break;
-      const outcome = known.get(command.key) ?? outcomeOf(command, request.asOf);
-      if (KEPT.has(command.kind)) known.set(command.key, outcome);
-      outcomes[command.key] = outcome;
-      done.push({ command, at: request.asOf, outcome });
-      allPlain &&= isPlain(command, outcome);
-    }
-    return { events: [], outcomes };
+    const inHand = new Set(request.offered.map(({ id }) => id));
+    const undelivered = (asOf: Instant): RunEvent[] => {
+      const found = waiting(asOf).filter(({ id }) => !inHand.has(id));
+      for (const { id } of found) inHand.add(id);
+      return found;
+    };
+    let left = how.cut?.(10) ?? Number.POSITIVE_INFINITY;
+    return stretch(plan, request.state, request.offered, {
+      hasReached: (instant) => instant <= request.reached,
+      mayGoOn: () => left > 0,
+      perform: async (command, asOf) => {
+        const events = command.kind === "close" ? [] : undelivered(asOf);
+        if (events.length > 0) return { kind: "events", events };
+        left -= 1;
+        const outcome = known.get(command.key) ?? outcomeOf(command, asOf);
+        if (KEPT.has(command.kind)) known.set(command.key, outcome);
+        done.push({ command, at: asOf, outcome });
+        return { kind: "outcome", outcome };
+      },
+      write: async ({ asOf, entries, taken, response }) => {
+        const events = response === undefined ? [] : undelivered(asOf);
+        if (events.length > 0) return events;
+        for (const entry of entries) {
+          if (response !== undefined && entry.seq <= timeline.length) continue;
+          if (entry.seq !== timeline.length + 1) throw new Error(`line ${entry.seq} after ${timeline.length}`);
+          timeline.push(entry);
+        }
+        for (const id of taken) confirmed.add(id);
+        return [];
+      },
+    });
   };
 
   const outcomeOf = (command: Command, asOf: Instant): Outcome => {
@@ -158,8 +172,8 @@ export async function rehearse(plan: Plan, how: Rehearsal = {}): Promise<Rehears
   for (;;) {
     try {
       last = await walk(plan, last, {
-        perform: async (request) => perform(request),
-        persist: async (request) => perform(request),
+        perform,
+        persist: () => Promise.reject(new Error("nothing is retried here")),
         arrived: () => mailbox.splice(0),
         idle: async (wake) => {
           hasWaited = true;
@@ -174,7 +188,7 @@ export async function rehearse(plan: Plan, how: Rehearsal = {}): Promise<Rehears
           toSignal.shift();
           mailbox.push(bare(event));
         },
-        hasReached: (instant) => now >= instant,
+        now: () => now,
         isLong: () => how.continues === true && hasWaited && mailbox.length === 0,
         observe: (state) => {
           last = state;

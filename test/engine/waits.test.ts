@@ -25,11 +25,7 @@ describe("wait", () => {
   test("exact ones need no call, others are resolved when armed and once more when they fire", async () => {
     expect((await rehearse(planFrom([wait("pause", "2h")]))).performs).toBe(2);
     const { done } = await rehearse(planFrom([wait("pause", "2d")]));
-    expect(done.map(({ command }) => [command.key, "expected" in command ? command.expected : undefined])).toEqual([
-      ["pause:due", undefined],
-      ["pause:due", at("2026-03-04T09:00")],
-      ["!close", undefined],
-    ]);
+    expect(done.map(({ command }) => command.key)).toEqual(["pause:due", "pause:due", "!close"]);
   });
 
   const zoned = planFrom([wait("pause", "7d")]);

@@ -4,8 +4,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { RawMessage } from "../../src/ports/mailer.js";
 import { type Conversation, deliver, follow } from "../../src/operations/deliver.js";
 import type { PerformPorts } from "../../src/operations/perform-ports.js";
-import { performRequest } from "../../src/operations/perform.js";
-import { email, openStage, type Stage, T0 } from "./support/stage.js";
+import { email, openStage, performOn, type Stage, T0 } from "./support/stage.js";
 
 let stage: Stage;
 
@@ -146,20 +145,12 @@ test("many mails, several workers each, a server that does everything wrong: non
   const until = async (run: string): Promise<void> => {
     for (;;) {
       const command = email("storm");
-      const answer = await performRequest(ports, {
-        run,
-        asOf: T0,
-        confirm: [],
-        entries: [],
-        status: "running",
-        position: [],
-        commands: [command],
-      });
+      const answer = await performOn(ports, run, [command]);
       if (answer.outcomes.storm) {
         expect(answer.outcomes.storm).toMatchObject({ kind: "emailed", deliveries: [{ result: "sent" }] });
         return;
       }
-      await sleep(Math.min(200, Math.max(0, (answer.retry?.notBefore ?? 0) - Date.now())));
+      await sleep(Math.min(200, answer.retry?.afterMs ?? 0));
     }
   };
   await Promise.all(runs.flatMap(({ run }) => Array.from({ length: WORKERS }, () => until(run))));

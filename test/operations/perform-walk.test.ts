@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { newRun } from "../../src/engine/advance.js";
-import type { PerformRequest, PerformResponse } from "../../src/engine/perform.js";
 import type { Plan } from "../../src/engine/plan.js";
-import { walk, type World } from "../../src/engine/walk.js";
-import { performRequest } from "../../src/operations/perform.js";
+import { type Driver, walk } from "../../src/engine/walk.js";
+import { performRequest, persistRequest } from "../../src/operations/perform.js";
 import { pollDue } from "../../src/operations/poll-due.js";
 import { actOnTask } from "../../src/operations/tasks/act-on-task.js";
 import { deskDue } from "../../src/operations/tasks/desk-due.js";
@@ -17,14 +16,14 @@ beforeAll(async () => {
 afterAll(() => stage.close());
 
 /** The machine's own loop over the real `performRequest`, with the clock that stands until the run waits. */
-function world(onIdle: (until: number | undefined) => Promise<void>): World {
+function driver(onIdle: (until: number | undefined) => Promise<void>): Driver {
   return {
-    perform: (request) => performRequest(stage.ports, request),
-    async persist(request: PerformRequest): Promise<PerformResponse> {
+    perform: (request) => performRequest(stage.ports, { ...request, durable: 0 }),
+    async persist(request) {
       for (;;) {
-        const answer = await performRequest(stage.ports, request, { budgetMs: 5_000 });
-        if (!answer.retry) return answer;
-        await new Promise((done) => setTimeout(done, Math.max(1, (answer.retry?.notBefore ?? 0) - Date.now())));
+        const answer = await persistRequest(stage.ports, request, { budgetMs: 5_000 });
+        if (answer.kind !== "retry") return answer;
+        await new Promise((done) => setTimeout(done, Math.max(1, answer.afterMs)));
       }
     },
     arrived: () => [],
@@ -35,7 +34,7 @@ function world(onIdle: (until: number | undefined) => Promise<void>): World {
       await pollDue(stage.ports, due.handlers, 100);
       await due.finish();
     },
-    hasReached: (at) => stage.clock.now() >= at,
+    now: () => stage.clock.now(),
     isLong: () => false,
     observe: () => {},
   };
@@ -111,7 +110,7 @@ test("a run from its start to its end: mail in the night, a task that holds it, 
   const end = await walk(
     plan,
     newRun(plan, identity),
-    world(async () => {
+    driver(async () => {
       idles += 1;
       if (idles > 20) throw new Error("it stands still");
       const [open] = await stage.store.read((tx) => stage.ports.tasks.list(tx, { runId: id, status: ["open"] }));

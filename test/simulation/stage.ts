@@ -57,21 +57,14 @@ export function stage(
     more: Partial<Command> = {},
   ): Outcome => {
     const command = { key: "s", path: "s", step: "s", ...body, ...more } as Command;
-    let confirm: readonly string[] = [];
+    const inHand = new Set<string>();
     for (;;) {
-      const { events, outcomes } = world.perform(run, {
-        run: run.id,
-        position: [],
-        asOf: at(when),
-        commands: [command],
-        entries: [],
-        confirm,
-        status: "running",
-      });
-      const outcome = outcomes[command.key];
-      if (outcome !== undefined) return outcome;
-      confirm = events.map(({ id }) => id);
-      if (confirm.length === 0) throw new Error("nothing was answered");
+      const answer = world.ask(run, command, at(when), "running", inHand);
+      if (answer.kind === "outcome") {
+        for (const id of inHand) run.confirmed.add(id);
+        return answer.outcome;
+      }
+      if (answer.kind !== "events" || answer.events.length === 0) throw new Error("nothing was answered");
     }
   };
 
@@ -142,5 +135,5 @@ export const host: RunHost = { walk, reach: async (next) => next() };
 /** One whose clock runs ahead: what a run waits for is due at once, and the script has to catch up. */
 export const hasty: RunHost = {
   ...host,
-  walk: (plan, state, driver) => walk(plan, state, { ...driver, hasReached: () => true }),
+  walk: (plan, state, driver) => walk(plan, state, { ...driver, now: () => Number.MAX_SAFE_INTEGER }),
 };

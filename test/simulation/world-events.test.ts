@@ -1,3 +1,4 @@
+import type { Command } from "../../src/engine/command.js";
 import { describe, expect, test } from "vitest";
 import type { Model } from "../../src/customers/model.js";
 import { is, planFrom } from "../engine/plans.js";
@@ -147,48 +148,19 @@ describe("a run is told", () => {
     const { world, begin, tell } = stage();
     const run = begin(plan);
     tell("login", "2026-03-02T10:00");
-    const ask = (commands: Parameters<typeof world.perform>[1]["commands"], confirm: string[] = []) =>
-      world.perform(run, {
-        run: run.id,
-        position: [],
-        asOf: at("2026-03-02T11:00"),
-        commands,
-        entries: [],
-        confirm,
-        status: "running",
-      });
+    const inHand = new Set<string>();
+    const ask = (command: Command) => world.ask(run, command, at("2026-03-02T11:00"), "running", inHand);
     const read = { kind: "read", key: "r", path: "r", facts: ["account.name"] } as const;
     const close = { kind: "close", key: "c", path: "c", outcome: "done" } as const;
-    expect(ask([read])).toEqual({
+    expect(ask(read)).toEqual({
+      kind: "events",
       events: [{ id: "login/2026-03-02T10:00", name: "login", at: at("2026-03-02T10:00"), payload: {} }],
-      outcomes: {},
     });
-    expect(ask([read], ["login/2026-03-02T10:00"]).outcomes).toEqual({
-      r: { kind: "read", at: at("2026-03-02T11:00"), facts: { "account.name": "Acme" } },
+    expect(ask(read)).toEqual({
+      kind: "outcome",
+      outcome: { kind: "read", at: at("2026-03-02T11:00"), facts: { "account.name": "Acme" } },
     });
     tell("login", "2026-03-02T10:30");
-    expect(ask([close]).outcomes).toEqual({ c: { kind: "done", at: at("2026-03-02T11:00") } });
-  });
-
-  test("nothing that was asked for ahead of its turn is begun unless all before it went plainly", () => {
-    const { world, begin } = stage();
-    const ask = (milestone: string) =>
-      Object.keys(
-        world.perform(begin(), {
-          run: "r",
-          position: [],
-          asOf: at("2026-03-02T11:00"),
-          commands: [
-            { kind: "milestone", key: "m", path: "m", milestone },
-            { kind: "health", key: "h", path: "h", speculative: true },
-            { kind: "health", key: "i", path: "i", speculative: true },
-          ],
-          entries: [],
-          confirm: [],
-          status: "running",
-        }).outcomes,
-      );
-    // Its own health is no plain answer: what follows waits.
-    expect(ask("first_value")).toEqual(["m", "h"]);
+    expect(ask(close)).toEqual({ kind: "outcome", outcome: { kind: "done", at: at("2026-03-02T11:00") } });
   });
 });

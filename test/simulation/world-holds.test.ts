@@ -145,15 +145,17 @@ test("what a run said ahead of a lost record is said again", () => {
   const { world, begin } = stage();
   const run = begin();
   const say = (...seqs: number[]) =>
-    world.perform(run, {
-      run: run.id,
-      position: [],
-      asOf: at("2026-03-02T10:00"),
-      commands: [],
-      entries: seqs.map((seq) => ({ seq, at: at("2026-03-02T10:00"), kind: "wait.over" as const })),
-      confirm: [],
-      status: "held",
-    });
+    world.tell(
+      run,
+      {
+        asOf: at("2026-03-02T10:00"),
+        entries: seqs.map((seq) => ({ seq, at: at("2026-03-02T10:00"), kind: "wait.over" as const })),
+        status: "held",
+        position: [],
+        taken: [],
+      },
+      new Set(),
+    );
   say(1, 2);
   say(2, 3);
   expect(run.timeline.map(({ seq }) => seq)).toEqual([1, 2, 3]);

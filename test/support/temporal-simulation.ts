@@ -4,7 +4,7 @@ import { connectTemporal, temporalWorkflows } from "../../src/adapters/temporal/
 import { createRunWorker } from "../../src/adapters/temporal/worker.js";
 import type { PerformRequest, PerformResponse } from "../../src/engine/perform.js";
 import type { RunState } from "../../src/engine/state.js";
-import type { World } from "../../src/engine/walk.js";
+import type { Driver } from "../../src/engine/walk.js";
 import type { Scenario } from "../../src/simulation/records.js";
 import { type SimulatedTimeline, simulate, type SimulationSetting } from "../../src/simulation/simulate.js";
 import { DAY_MS, type Instant } from "../../src/values/instant.js";
@@ -27,7 +27,7 @@ export async function temporalSimulator(address: string): Promise<TemporalSimula
     return own(request);
   };
   const { worker, close } = await createRunWorker(
-    { perform, persist: perform },
+    { perform, persist: () => Promise.reject(new Error("nothing is retried in a rehearsal")) },
     { address, namespace: "default", taskQueue, bundle: await workflowBundle() },
   );
   const done = worker.run();
@@ -73,7 +73,7 @@ class HostedSimulation {
 
   async walkAll(setting: SimulationSetting): Promise<readonly SimulatedTimeline[]> {
     const timelines = await simulate(setting, this.scenario, {
-      walk: (plan, state, world) => this.walk(plan, state, world),
+      walk: (plan, state, driver) => this.walk(plan, state, driver),
       reach: (next) => this.reach(next),
     });
     for (const id of this.open) {
@@ -106,15 +106,15 @@ class HostedSimulation {
   }
 
   /** Several simulations have runs of the same name: on the server each has its own. */
-  private async walk(plan: RunPlan, state: RunState, world: World): Promise<RunState> {
+  private async walk(plan: RunPlan, state: RunState, driver: Driver): Promise<RunState> {
     const id = `${this.name}/${state.run.id}`;
     // What a call has handed over is not signalled too: a signal that comes while the run completes makes the server reject the
     // completion, and the whole workflow task is done again, meeting its own effects.
     const handed = new Set<string>();
     this.performs.set(id, async (request) => {
       this.lastPerformAt = Date.now();
-      const response = await world.perform({ ...request, run: state.run.id });
-      for (const event of response.events) handed.add(event.id);
+      const response = await driver.perform({ ...request, run: state.run.id });
+      for (const item of response.log) if (item.kind === "event") handed.add(item.event.id);
       return response;
     });
     this.open.add(id);
@@ -137,8 +137,8 @@ class HostedSimulation {
     // A run that the scenario's end cuts off is terminated.
     result.catch(() => {});
     while (outcome === undefined) {
-      await Promise.race([result, world.idle(undefined)]);
-      for (let events = world.arrived(); events.length > 0; events = world.arrived())
+      await Promise.race([result, driver.idle(undefined)]);
+      for (let events = driver.arrived(); events.length > 0; events = driver.arrived())
         for (const event of events) if (!handed.has(event.id)) await workflows.signal(id, event);
     }
     return { ...state, phase: "ended", outcome };

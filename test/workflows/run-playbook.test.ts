@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import type { PerformRequest } from "../../src/engine/perform.js";
+import { stretch } from "../../src/engine/stretch.js";
 import { createRunWorker } from "../../src/adapters/temporal/worker.js";
 import { connectTemporal, temporalWorkflows } from "../../src/adapters/temporal/temporal-workflows.js";
 import { simulate } from "../../src/simulation/simulate.js";
@@ -21,13 +23,18 @@ describe("a run on Temporal", () => {
   beforeAll(async () => {
     const address = inject("temporalAddress") ?? "";
     client = await connectTemporal({ address, namespace: "default" });
-    const perform = async (request: Parameters<SimulatedWorld["perform"]>[1]) => {
-      const found = runs.get(request.run);
+    const perform = async ({ run, state, offered, reached }: PerformRequest) => {
+      const found = runs.get(run);
       if (found === undefined) throw new Error("no such run");
-      return found.world.perform(found.run, request);
+      return stretch(
+        found.run.plan,
+        state,
+        offered,
+        found.world.open(found.run, offered, (at) => at <= reached),
+      );
     };
     const { worker, close } = await createRunWorker(
-      { perform, persist: perform },
+      { perform, persist: () => Promise.reject(new Error("nothing is retried in a rehearsal")) },
       { address, namespace: "default", taskQueue, bundle: await workflowBundle() },
     );
     const done = worker.run();

@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, gte, inArray, isNull, lte, ne, or, sql } from "drizzle-orm";
+import { and, asc, desc, eq, gte, inArray, isNull, lte, ne, notInArray, or, sql } from "drizzle-orm";
 import type { RunEvent } from "../../engine/event.js";
 import type { FactValue } from "../../expression/expression.js";
 import {
@@ -87,7 +87,7 @@ export const postgresEvents: Omit<Events, "whileDispatching"> = {
     return rows.length === 1;
   },
 
-  async undelivered(tx, scope, asOf, limit = UNDELIVERED_MAX) {
+  async undelivered(tx, scope, asOf, limit = UNDELIVERED_MAX, inHand = []) {
     const { runId, accountId, contactId, contractId, startedAt, enrolledBy, listens } = scope;
     const listened = or(
       listens.events.length === 0 ? undefined : inArray(events.name, [...listens.events]),
@@ -111,6 +111,7 @@ export const postgresEvents: Omit<Events, "whileDispatching"> = {
           ne(events.name, INTERNAL_EVENTS.enrolled),
           enrolledBy === undefined ? undefined : ne(events.id, enrolledBy),
           or(eq(events.runId, runId), forSubject),
+          inHand.length === 0 ? undefined : notInArray(events.id, [...inHand]),
           sql`not exists (select 1 from run_events taken where taken.run_id = ${runId} and taken.event_id = ${events.id})`,
         ),
       )

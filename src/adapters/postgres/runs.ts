@@ -1,10 +1,11 @@
-import { and, asc, desc, eq, gt, inArray, isNull, sql } from "drizzle-orm";
+import { and, asc, desc, eq, gt, inArray, isNull, lte, sql } from "drizzle-orm";
+import type { PerformResponse } from "../../engine/perform.js";
 import type { TimelineEntry } from "../../engine/timeline.js";
 import type { FactValue } from "../../expression/expression.js";
 import { RUNS_PAGE_MAX, type RunRow, type Runs } from "../../ports/runs.js";
 import { postgresEvents } from "./events.js";
 import { inside } from "./database.js";
-import { holds, runs, timeline } from "./schema.js";
+import { holds, runs, stretches, timeline } from "./schema.js";
 
 /** Written out, not as a parameter: the partial index serves only a condition that the planner can read. */
 const IS_LIVE = sql`${runs.status} <> 'ended'`;
@@ -71,6 +72,30 @@ export const postgresRuns: Runs = {
     return rows.length === 1;
   },
 
+  async stretch(tx, runId, turns) {
+    const [row] = await inside(tx)
+      .select({ answer: stretches.answer })
+      .from(stretches)
+      .where(and(eq(stretches.runId, runId), eq(stretches.turn, turns + 1)));
+    return row && (row.answer as PerformResponse);
+  },
+
+  async keepStretch(tx, runId, { turns, durable, answer }) {
+    const turned = await inside(tx)
+      .update(runs)
+      .set({ turns: turns + 1 })
+      .where(and(eq(runs.id, runId), eq(runs.turns, turns)))
+      .returning({ id: runs.id });
+    if (turned.length === 0) return false;
+    await inside(tx)
+      .delete(stretches)
+      .where(and(eq(stretches.runId, runId), lte(stretches.turn, durable)));
+    await inside(tx)
+      .insert(stretches)
+      .values({ runId, turn: turns + 1, answer });
+    return true;
+  },
+
   async record(tx, runId, { status, position, entries, confirm }) {
     await postgresEvents.confirm(tx, runId, confirm);
     // A repeated or belated call must not bring back a run that has ended (its key may be another's by now), nor tell its story otherwise.
@@ -122,6 +147,7 @@ export const postgresRuns: Runs = {
       .update(runs)
       .set({ status: "ended", outcome, endedAt: at, parked: null })
       .where(and(eq(runs.id, runId), isNull(runs.endedAt)));
+    await inside(tx).delete(stretches).where(eq(stretches.runId, runId));
   },
 
   async released(tx, runId, at) {
@@ -194,6 +220,7 @@ function runOf(row: typeof runs.$inferSelect): RunRow {
     position: row.position,
     startedAt: row.startedAt,
     priority: row.priority,
+    turns: row.turns,
     ...(row.contactId === null ? {} : { contactId: row.contactId }),
     ...(row.contractId === null ? {} : { contractId: row.contractId }),
     ...(row.outcome === null ? {} : { outcome: row.outcome }),

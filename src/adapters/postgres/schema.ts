@@ -305,6 +305,17 @@ export const configurations = pgTable("configurations", {
   publishedAt: instant("published_at").notNull(),
 });
 
+/** What happened in a run's latest stretches: the answer of a call whose workflow task was lost is given again. Gone once Temporal has it for good. */
+export const stretches = pgTable(
+  "stretches",
+  {
+    runId: text("run_id").notNull(),
+    turn: integer().notNull(),
+    answer: jsonb().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.runId, table.turn] })],
+);
+
 export const runs = pgTable(
   "runs",
   {
@@ -333,6 +344,8 @@ export const runs = pgTable(
     priority: integer().notNull().default(50),
     /** When the run was last released from a hold: sends due earlier are spaced. */
     releasedAt: instant("released_at"),
+    /** How many stretches were walked and written. */
+    turns: integer().notNull().default(0),
   },
   (table) => [
     // A key is the subject's own: `key: event.kind` of two accounts are two keys.

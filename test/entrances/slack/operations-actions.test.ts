@@ -11,9 +11,8 @@ import { type Desk, startDesk } from "../../../src/local/desk.js";
 import type { DeskMessage } from "../../../src/local/desk-workspace.js";
 import { postOutbox } from "../../../src/operations/outbox.js";
 import type { PerformPorts } from "../../../src/operations/perform-ports.js";
-import { performRequest } from "../../../src/operations/perform.js";
 import { deliveryId } from "../../../src/operations/delivery-id.js";
-import { HOUR, openStage, type Stage, T0, task } from "../../operations/support/stage.js";
+import { HOUR, openStage, performOn, type Stage, T0, task } from "../../operations/support/stage.js";
 
 /** The whole way: a run opens a task, the desk gets its message, a person presses, Postgres has what they did. */
 let stage: Stage;
@@ -77,15 +76,7 @@ beforeEach(async () => {
 });
 
 async function open(more: Parameters<typeof task>[1] = {}) {
-  await performRequest(ports, {
-    run,
-    asOf: T0,
-    confirm: [],
-    entries: [],
-    status: "running",
-    position: [],
-    commands: [task("call", more)],
-  });
+  await performOn(ports, run, [task("call", more)]);
   await postOutbox(ports);
   const [opened] = await stage.store.read((tx) => ports.tasks.list(tx, { accountId: account }));
   if (!opened) throw new Error("no task");
@@ -179,26 +170,18 @@ test("Home and /waypost tasks show what is open", async () => {
 
 describe("a nudge", () => {
   test("its button reaches the run as slack.clicked, once", async () => {
-    await performRequest(ports, {
-      run,
-      asOf: T0,
-      confirm: [],
-      entries: [],
-      status: "running",
-      position: [],
-      commands: [
-        {
-          kind: "slack",
-          key: "nudge",
-          path: "nudge",
-          step: "nudge",
-          to: { kind: "csm" },
-          text: "Look at this",
-          actions: ["open_account", "ack"],
-          scope: {},
-        } as never,
-      ],
-    });
+    await performOn(ports, run, [
+      {
+        kind: "slack",
+        key: "nudge",
+        path: "nudge",
+        step: "nudge",
+        to: { kind: "csm" },
+        text: "Look at this",
+        actions: ["open_account", "ack"],
+        scope: {},
+      } as never,
+    ]);
     const message = desk.posts().at(-1);
     expect(message).toMatchObject({ user: "UEVE", text: "Look at this" });
     const press = () => desk.press({ user: "UEVE", deliveryId: message?.deliveryId ?? "", actionId: "nudge:ack" });

@@ -13,11 +13,13 @@ import { postgresTasks } from "../../../src/adapters/postgres/tasks.js";
 import type { Model } from "../../../src/customers/model.js";
 import { BUILT_IN_FIELDS } from "../../../src/customers/model.js";
 import type { Command, CommandBody, Outcome } from "../../../src/engine/command.js";
-import type { PerformResponse } from "../../../src/engine/perform.js";
+import type { RunEvent } from "../../../src/engine/event.js";
+import type { RunStatusWord } from "../../../src/engine/stretch.js";
 import type { Plan } from "../../../src/engine/plan.js";
 import type { Policy } from "../../../src/engine/policy.js";
 import { LOCAL_SETTINGS, type PerformPorts } from "../../../src/operations/perform-ports.js";
-import { performRequest } from "../../../src/operations/perform.js";
+import { storeWorld } from "../../../src/operations/perform.js";
+import { sessionOf } from "../../../src/operations/scene.js";
 import { type Composer, TextFault } from "../../../src/ports/composer.js";
 import type { EntityRow, UserRow } from "../../../src/ports/customers.js";
 import type { NewEvent } from "../../../src/ports/events.js";
@@ -121,6 +123,7 @@ export async function openStage() {
         position: [],
         startedAt: T0 - DAY,
         priority: plan.priority,
+        turns: 0,
         ...row,
       };
       await write((tx) => store.runs.insert(tx, full));
@@ -130,21 +133,12 @@ export async function openStage() {
         await store.lockAccounts(tx, [event.accountId]);
         await store.events.append(tx, [{ at: T0, source: "test", ...event }], T0);
       }),
-    /** Asks for the commands at the instant; `confirm` as a run would. */
+    /** Tells the store what a run would (`confirm`, `entries`, `status`), then asks for the commands at the instant, one after the other. */
     perform: (
       run: string,
       commands: readonly Command[],
-      more: { asOf?: number; confirm?: string[]; status?: string; entries?: TimelineEntry[] } = {},
-    ): Promise<PerformResponse> =>
-      performRequest(ports, {
-        run,
-        asOf: more.asOf ?? T0,
-        confirm: more.confirm ?? [],
-        entries: more.entries ?? [],
-        status: more.status ?? "running",
-        position: [],
-        commands,
-      }),
+      more: { asOf?: number; confirm?: string[]; status?: RunStatusWord; entries?: TimelineEntry[] } = {},
+    ): Promise<Performed> => performOn(ports, run, commands, more),
     /** The outcome of the one command; its own events are taken in first, as a run would. */
     async outcome(run: string, command: Command, asOf = T0): Promise<Outcome> {
       let confirm: string[] = [];
@@ -153,8 +147,8 @@ export async function openStage() {
         const found = answer.outcomes[command.key];
         if (found) return found;
         confirm = answer.events.map(({ id }) => id);
-        if (answer.retry)
-          await new Promise((done) => setTimeout(done, Math.max(0, (answer.retry?.notBefore ?? 0) - Date.now())));
+        const { retry } = answer;
+        if (retry) await new Promise((done) => setTimeout(done, retry.afterMs));
       }
       throw new Error(`no outcome of ${command.key}`);
     },
@@ -192,10 +186,57 @@ export async function openStage() {
   return stage;
 }
 
+export interface Performed {
+  readonly events: readonly RunEvent[];
+  readonly outcomes: Readonly<Record<string, Outcome>>;
+  readonly retry?: { readonly key: string; readonly afterMs: number };
+  readonly ended?: string;
+}
+
+/** A stretch by hand: what a run would tell is written, then the commands are asked for, up to the first without an outcome. */
+export async function performOn(
+  ports: PerformPorts,
+  run: string,
+  commands: readonly Command[],
+  {
+    asOf = T0,
+    confirm = [],
+    status = "running",
+    entries = [],
+  }: { asOf?: number; confirm?: string[]; status?: RunStatusWord; entries?: TimelineEntry[] } = {},
+): Promise<Performed> {
+  const { store } = ports;
+  const { row, plan } = await store.read(async (tx) => {
+    const row = await store.runs.get(tx, run);
+    const plan = row && (await store.playbooks.plan(tx, row.hash));
+    if (!plan) throw new Error(`no run ${run}`);
+    return { row, plan };
+  });
+  await store.transaction((tx) => store.events.confirm(tx, run, confirm));
+  const world = storeWorld(sessionOf(ports, row, plan, row.turns, []), asOf, 0);
+  const hasToTell = commands.length === 0 || entries.length > 0 || status !== row.status;
+  if (row.status !== "ended" && hasToTell) {
+    const told = { asOf, entries, status, position: [], taken: [] };
+    const isEnding = commands.length > 0 && commands.every(({ kind }) => kind === "close");
+    const events = await world.write(isEnding ? told : { ...told, response: { log: [], isResting: true } });
+    if (events.length > 0) return { events, outcomes: {} };
+  }
+  const outcomes: Record<string, Outcome> = {};
+  const after = storeWorld(sessionOf(ports, row, plan, row.turns + (hasToTell ? 1 : 0), []), asOf, 0);
+  for (const command of commands) {
+    const answer = await after.perform(command, asOf, status);
+    if (answer.kind === "events") return { events: answer.events, outcomes };
+    if (answer.kind === "retry") return { events: [], outcomes, retry: { key: command.key, afterMs: answer.afterMs } };
+    if (answer.kind === "ended") return { events: [], outcomes, ended: answer.outcome };
+    outcomes[command.key] = answer.outcome;
+  }
+  return { events: [], outcomes };
+}
+
 export type Stage = Awaited<ReturnType<typeof openStage>>;
 
-export function command(key: string, body: CommandBody, more: { speculative?: boolean } = {}): Command {
-  return { key, path: key, step: key, ...more, ...body };
+export function command(key: string, body: CommandBody): Command {
+  return { key, path: key, step: key, ...body };
 }
 
 type EmailBody = Extract<CommandBody, { kind: "email" }>;

@@ -1,0 +1,168 @@
+import type { Instant } from "../values/instant.js";
+import { type Advanced, advance, stand } from "./advance.js";
+import type { Command, CommandKind } from "./command.js";
+import type { RunEvent } from "./event.js";
+import type { Answer, LogItem, PerformResponse } from "./perform.js";
+import type { Plan } from "./plan.js";
+import type { RunState } from "./state.js";
+import type { TimelineEntry } from "./timeline.js";
+import { nextWake } from "./timers.js";
+
+/** Where a stretch is walked: the store with mail server and Slack, or the simulator's memory. */
+export interface StretchWorld {
+  /**
+   * Does the command, under its key: what was done before is found, not repeated. If undelivered events wait for the run they are handed over instead,
+   * and nothing is begun. `status`: as the run now has it.
+   */
+  perform(command: Command, asOf: Instant, status: RunStatusWord): Promise<Answer>;
+  /** Writes what the run has to tell, as a whole; unless undelivered events wait for the run: then they are handed over and nothing is written. */
+  write(told: Told): Promise<readonly RunEvent[]>;
+  /** True once the domain clock has reached the instant. */
+  hasReached(at: Instant): boolean;
+  /** Set where the domain clock is people's own: what has happened by now comes before an effect, however late the effect is (a worker was away). */
+  readonly isRealTime?: boolean;
+  /** False when time is up: the driver asks again. */
+  mayGoOn(): boolean;
+}
+
+/** What a stretch tells the store at its end; and before its `close`, because the story must be whole then (`log` is absent). */
+export interface Told {
+  readonly asOf: Instant;
+  readonly entries: readonly TimelineEntry[];
+  readonly status: RunStatusWord;
+  /** Instance keys of where it stands. */
+  readonly position: readonly string[];
+  /** Ids of the events it has taken in. */
+  readonly taken: readonly string[];
+  readonly response?: PerformResponse;
+}
+
+export type RunStatusWord = "running" | "held" | "parked" | "exiting" | "ended";
+
+/**
+ * Walks a run from where it stands until it must wait, one command at a time: after each the machine is asked anew, so where a stretch is cut makes
+ * no difference. A timer fires tentatively: if the world still has an event from before that instant, the tick is taken back and the event handled first.
+ */
+export async function stretch(
+  plan: Plan,
+  from: RunState,
+  offered: readonly RunEvent[],
+  world: StretchWorld,
+): Promise<PerformResponse> {
+  let now = stand(plan, from);
+  let log: LogItem[] = [];
+  let taken: string[] = [];
+  /** Where the run stood before ticks that nothing has come of yet. */
+  let before: { readonly now: Advanced; readonly log: LogItem[]; readonly taken: string[] } | undefined;
+  let done = 0;
+
+  const move = (item: LogItem): void => {
+    now = follow(plan, now.state, item, offered);
+    log = [...log, item];
+  };
+  const take = (events: readonly RunEvent[]): void => {
+    if (before !== undefined) ({ now, log, taken } = before);
+    before = undefined;
+    for (const event of events) {
+      move({ kind: "event", event });
+      taken = [...taken, event.id];
+    }
+  };
+  const told = (): Told => ({
+    asOf: now.state.clock,
+    entries: now.state.journal,
+    status: statusOf(now.state),
+    position: Object.keys(now.state.positions),
+    taken,
+  });
+
+  if (from.phase === "new") move({ kind: "start", at: from.clock });
+  for (const { id } of offered) {
+    move({ kind: "took", id });
+    taken = [...taken, id];
+  }
+
+  for (;;) {
+    if (now.state.phase === "ended") return { log, isResting: true };
+    let retry: string | undefined;
+    if (world.isRealTime === true && isOvertaken(now, world)) {
+      before = undefined;
+      move({ kind: "tick", at: nextWake(now.state) ?? now.state.clock });
+    }
+    const [command] = now.commands;
+    const mayGoOn = done === 0 || world.mayGoOn();
+    if (command !== undefined && mayGoOn) {
+      if (command.kind === "close") await world.write(told());
+      const answer = await world.perform(command, now.state.clock, statusOf(now.state));
+      switch (answer.kind) {
+        case "outcome":
+          move({ kind: "performed", key: command.key, outcome: answer.outcome });
+          before = undefined;
+          done += 1;
+          continue;
+        case "events":
+          take(answer.events);
+          continue;
+        case "ended":
+          return { log: [], isResting: true, ended: answer.outcome };
+        case "retry":
+          retry = command.key;
+      }
+    }
+    const wake = nextWake(now.state);
+    if (command === undefined && mayGoOn && wake !== undefined && world.hasReached(wake)) {
+      before ??= { now, log, taken };
+      move({ kind: "tick", at: wake });
+      continue;
+    }
+    const response: PerformResponse = {
+      log,
+      isResting: command === undefined && mayGoOn,
+      ...(retry === undefined ? {} : { retry }),
+    };
+    const events = await world.write({ ...told(), response });
+    if (events.length === 0) return response;
+    take(events);
+  }
+}
+
+/** One thing that happened, to the state that it happened to. */
+export function follow(plan: Plan, state: RunState, item: LogItem, offered: readonly RunEvent[]): Advanced {
+  switch (item.kind) {
+    case "start":
+    case "tick":
+    case "performed":
+      return advance(plan, state, item);
+    case "event":
+      return advance(plan, state, item);
+    case "took": {
+      const event = offered.find(({ id }) => id === item.id);
+      if (event === undefined) throw new Error(`run ${state.run.id} took an event that it was not offered: ${item.id}`);
+      return advance(plan, state, { kind: "event", event });
+    }
+  }
+}
+
+/** What people notice, and would rather not have got after what happened meanwhile. */
+const NOTICED: readonly CommandKind[] = ["email", "slack", "task", "play"];
+
+/** An event of after the instant at which the effects at hand were due is there before they were begun, and no timer comes between. */
+function isOvertaken({ state, commands }: Advanced, world: StretchWorld): boolean {
+  const event = state.inbox[0]?.at;
+  return (
+    event !== undefined &&
+    event === nextWake(state) &&
+    state.exitCheck === undefined &&
+    commands.length > 0 &&
+    commands.every(({ kind }) => NOTICED.includes(kind)) &&
+    world.hasReached(event)
+  );
+}
+
+/** The status that people see: one word. */
+export function statusOf(state: RunState): RunStatusWord {
+  if (state.phase === "ended") return "ended";
+  if (state.phase !== "running" && state.phase !== "new") return "exiting";
+  if (state.parked !== undefined) return "parked";
+  return state.holds.length > 0 ? "held" : "running";
+}
