@@ -3,8 +3,9 @@
  * that compiled: no clock, no randomness, no input or output. Nothing else decides what a run does next.
  */
 import type { FactValue } from "../expression/expression.js";
+import { references } from "../expression/references.js";
 import type { Instant } from "../values/instant.js";
-import { type Command, isPlain, type Outcome } from "./command.js";
+import type { Command, Outcome } from "./command.js";
 import { type Asked, commandsOf } from "./commands-of.js";
 import { settleCondition } from "./conditions.js";
 import type { MachineEvent } from "./event.js";
@@ -64,7 +65,8 @@ export function newRun(
  */
 export function advance(plan: Plan, state: RunState, event: MachineEvent): Advanced {
   const m = new Machine(plan, state);
-  let limit: Instant = m.state.clock;
+  /** How far timers may fire: only as far as a tick says, because it can be taken back for an event that is not here yet. */
+  let limit: Instant | undefined;
   switch (event.kind) {
     case "start":
       start(m, event.at);
@@ -73,7 +75,7 @@ export function advance(plan: Plan, state: RunState, event: MachineEvent): Advan
       takeIn(m, event.event);
       break;
     case "tick":
-      limit = Math.max(limit, event.at);
+      limit = Math.max(m.state.clock, event.at);
       break;
     case "performed":
       m.state.journal = [];
@@ -96,108 +98,128 @@ function start(m: Machine, at: Instant): void {
   beginList(m, m.plan.steps, "", "steps");
 }
 
-/** Takes the answers in the order of the commands; what a step asks next may already be among them. */
+/**
+ * Takes the answers in the order in which the run asks: always for the first thing it asks for next, as if every call had done one command.
+ * An answer to what is not asked for next (it was read ahead, and the one before it led elsewhere) is left: it is asked for again in its turn.
+ */
 function performed(m: Machine, outcomes: Readonly<Record<string, Outcome>>): void {
   const taken = new Set<string>();
   for (;;) {
     immediate(m);
-    // Also of those that would no longer be asked for, because one before them has parked the run: they are done.
-    const asked = commandsOf(m, true).find(
-      (one) => !taken.has(one.command.key) && Object.hasOwn(outcomes, one.command.key),
-    );
-    const outcome = asked === undefined ? undefined : outcomes[asked.command.key];
+    const [asked] = commandsOf(m);
+    const outcome = asked === undefined || taken.has(asked.command.key) ? undefined : own(outcomes, asked.command.key);
     if (asked === undefined || outcome === undefined) return;
     taken.add(asked.command.key);
     applyOutcome(m, asked, outcome);
   }
 }
 
-/** Goes on until the run asks for something or must wait: events first, then timers, up to `limit`. */
-function settle(m: Machine, limit: Instant): void {
+function own(outcomes: Readonly<Record<string, Outcome>>, key: string): Outcome | undefined {
+  return Object.hasOwn(outcomes, key) ? outcomes[key] : undefined;
+}
+
+/** Goes on until the run asks for something or must wait: events first, then timers, up to `limit`; without one, events only. */
+function settle(m: Machine, limit: Instant | undefined): void {
   for (;;) {
     immediate(m);
     const event = m.state.inbox[0];
+    const until = Math.max(m.state.clock, limit ?? m.state.clock);
     if (m.state.phase === "ended" || m.state.phase === "new") return;
     if (commandsOf(m).length > 0) {
       // What has already happened comes before what is about to be done.
-      if (event === undefined || event.at > Math.max(m.state.clock, limit) || m.state.exitCheck !== undefined) return;
+      if (event === undefined || event.at > until || m.state.exitCheck !== undefined) return;
       handleNext(m);
       continue;
     }
     const timer = nextTimer(m.state);
-    if (event !== undefined && event.at <= limit && (timer === undefined || event.at <= timer.due)) handleNext(m);
-    else if (timer !== undefined && timer.due <= limit) fire(m, timer);
+    if (event !== undefined && event.at <= until && (timer === undefined || event.at <= timer.due)) handleNext(m);
+    else if (limit !== undefined && timer !== undefined && timer.due <= limit) fire(m, timer);
     else {
-      m.reach(limit);
+      if (limit !== undefined) m.reach(limit);
       return;
     }
   }
 }
 
-/** What needs nothing from the world: exits without facts, conditions without facts, the end of a farewell. */
+/** What needs nothing from the world: exits without facts, conditions without facts, one after the other; the end of a farewell. */
 function immediate(m: Machine): void {
-  if (m.state.exitCheck !== undefined && m.index.exitFacts.length === 0) {
-    const { event } = m.state.exitCheck;
-    delete m.state.exitCheck;
-    checkExits(m, {}, event);
-  }
-  if (m.state.exitCheck === undefined) {
-    for (const [key, position] of Object.entries(m.state.positions)) {
-      if (position.recheck !== true || position.phase === "arm" || m.position(key) === undefined) continue;
-      const step = m.step(position.path);
-      if (step.kind === "wait_for" && conditionFacts(step.for).length > 0) continue;
-      m.patch(key, { recheck: false });
-      settleCondition(m, key, {});
+  for (;;) {
+    if (m.state.exitCheck !== undefined && m.index.exitFacts.length === 0) {
+      const { event } = m.state.exitCheck;
+      delete m.state.exitCheck;
+      checkExits(m, {}, event);
     }
+    const key = m.state.exitCheck === undefined ? toRecheck(m) : undefined;
+    if (key === undefined) break;
+    m.patch(key, { recheck: false });
+    settleCondition(m, key, {});
   }
   closeIfLeft(m);
 }
 
+/** The first position whose condition is to be looked at, and can be without asking for facts. */
+function toRecheck(m: Machine): string | undefined {
+  return Object.entries(m.state.positions).find(([, position]) => {
+    if (position.recheck !== true || position.phase === "arm") return false;
+    const step = m.step(position.path);
+    return step.kind !== "wait_for" || conditionFacts(step.for).length === 0;
+  })?.[0];
+}
+
 /**
- * The commands at hand, and those that would follow if all of them ended plainly: one `perform` then does what would take
- * several. Looking ahead stops at the first decision, because nothing may be decided from an assumption.
+ * The first command, and those that would be asked for next, one after the other, if each ended plainly: one `perform` then does what would
+ * take several, and does nothing that one command at a time would not have done. Looking ahead stops at the first decision, because nothing may be
+ * decided from an assumption; only what leaves no trace (a read, an instant resolved) is asked for beside it, because it may be in vain.
  */
 function withAhead(m: Machine): Command[] {
-  const commands = upToDecision(m, commandsOf(m)).map((asked) => asked.command);
-  if (commands.length === 0) return commands;
-  const known = new Set(commands.map((command) => command.key));
+  const commands: Command[] = [];
   const ahead = new Machine(m.plan, m.state, true);
-  /** Steps whose result is assumed: what another's text says of them can't be known yet. */
+  /** Steps whose result is assumed: what another's text or date says of them can't be known yet. */
   const supposed = new Set<string>();
-  let batch = commandsOf(m);
-  while (batch.length > 0 && commands.length < AHEAD_MAX) {
-    for (const asked of batch) {
-      const outcome = assumed(asked, m.state.clock);
-      if (outcome === undefined || !isPlain(asked.command, outcome)) return commands;
-      applyOutcome(ahead, asked, outcome);
-      if (asked.command.step !== undefined) supposed.add(asked.command.step);
-      if (ahead.isStopped || ahead.state.exitCheck !== undefined) return commands;
-    }
-    const event = ahead.state.inbox[0];
-    if (event !== undefined && event.at <= ahead.state.clock) return commands;
-    batch = commandsOf(ahead).filter((asked) => !known.has(asked.command.key));
+  const add = ({ command }: Asked): void => {
+    commands.push(commands.length === 0 ? command : { ...command, speculative: true });
+  };
+  for (;;) {
+    const batch = commandsOf(ahead);
+    const [next] = batch;
+    if (next === undefined || commands.length === AHEAD_MAX) return commands;
     // The closing `perform` carries the last lines of the timeline: they must have been written in earnest.
-    if (batch.some((asked) => asked.command.kind === "close")) return commands;
-    if (batch.some((asked) => tellsOf(ahead, asked, supposed))) return commands;
-    for (const asked of batch) {
-      known.add(asked.command.key);
-      commands.push({ ...asked.command, speculative: true });
+    if (commands.length > 0 && (next.command.kind === "close" || tellsOf(ahead, next, supposed))) return commands;
+    add(next);
+    const outcome = assumed(next, m.state.clock);
+    if (outcome === undefined) {
+      if (!isTraceless(next)) return commands;
+      for (const other of batch.slice(1)) {
+        if (!isTraceless(other) || tellsOf(ahead, other, supposed) || commands.length === AHEAD_MAX) return commands;
+        add(other);
+      }
+      return commands;
     }
+    applyOutcome(ahead, next, outcome);
+    if (next.command.step !== undefined) supposed.add(next.command.step);
+    immediate(ahead);
+    const event = ahead.state.inbox[0];
+    const isEventDue = event !== undefined && event.at <= ahead.state.clock && ahead.state.exitCheck === undefined;
+    if (ahead.isStopped || isEventDue) return commands;
   }
-  return commands;
 }
 
-/** Commands up to the first of a step that an exit or the goal mentions: nothing more is begun before they were looked at. */
-function upToDecision(m: Machine, commands: readonly Asked[]): readonly Asked[] {
-  const last = commands.findIndex(({ command }) => m.index.exitSteps.has(command.step ?? ""));
-  return last < 0 ? commands : commands.slice(0, last + 1);
+/** True if asking for it in vain does nothing. */
+function isTraceless({ command }: Asked): boolean {
+  return command.kind === "read" || command.kind === "resolve" || command.kind === "resolve_date";
 }
 
-/** True if the command carries values of one of these steps. */
+/** True if the command carries values of one of these steps, or takes back a task that is only assumed. */
 function tellsOf(m: Machine, { command }: Asked, steps: ReadonlySet<string>): boolean {
-  const scope = m.index.byPath.get(command.path)?.step.scope ?? [];
-  return scope.some((path) => path.startsWith("steps.") && steps.has(path.split(".")[1] ?? ""));
+  if ((command.kind === "task_withdraw" || command.kind === "task_tighten") && command.task === ASSUMED) return true;
+  const step = m.index.byPath.get(command.path)?.step;
+  const dates = step?.kind === "wait" && step.until.kind === "date" ? references(step.until.date) : [];
+  const paths = [...(step?.scope ?? []), ...dates, ...(step?.kind === "around" ? [step.anchor] : [])];
+  return paths.some((path) => path.startsWith("steps.") && steps.has(path.split(".")[1] ?? ""));
 }
+
+/** The id of what is not there yet. */
+const ASSUMED = "";
 
 /** The plain outcome of a command; undefined where there is none to assume. */
 function assumed(asked: Asked, at: Instant): Outcome | undefined {
@@ -208,10 +230,12 @@ function assumed(asked: Asked, at: Instant): Outcome | undefined {
     case "slack":
       return { kind: "posted", at, to: "" };
     case "task":
-      return { kind: "task_opened", at, task: "", assignee: null, due: at };
+      return { kind: "task_opened", at, task: ASSUMED, assignee: null, due: at };
     case "play":
       return { kind: "played", at, run: "" };
     case "resolve":
+      // A timer that is armed asks for nothing more, whenever it is due.
+      return { kind: "resolved", at: command.expected ?? Number.MAX_SAFE_INTEGER };
     case "resolve_date":
       return command.expected === undefined ? undefined : { kind: "resolved", at: command.expected };
     case "milestone":

@@ -176,25 +176,24 @@ export type Outcome =
 
 /**
  * True if the outcome is the one that commands asked for ahead assumed: then the next in the list may begin.
- * An e-mail is plain when every recipient got it; a resolved timer when it is what was expected; `read` never is.
+ * An e-mail is plain when every recipient got it; a timer that fires when its instant stands. A read is: behind one only what leaves no trace is
+ * asked for ahead.
  */
 export function isPlain(command: Command, outcome: Outcome): boolean {
   switch (outcome.kind) {
-    case "read":
     case "failed":
     case "deferred":
     case "measured":
       return false;
     case "emailed":
       return outcome.deliveries.length > 0 && outcome.deliveries.every((delivery) => delivery.result === "sent");
-    case "resolved":
-      return (
-        (command.kind === "resolve" || command.kind === "resolve_date") &&
-        command.expected !== undefined &&
-        outcome.at === command.expected
-      );
+    case "resolved": {
+      if (command.kind !== "resolve" && command.kind !== "resolve_date") return false;
+      return command.expected === undefined || outcome.at === command.expected;
+    }
     case "played":
       return outcome.run !== null;
+    case "read":
     case "posted":
     case "task_opened":
     case "done":

@@ -59,6 +59,8 @@ export const SYSTEM_EVENTS = {
 export type MachineEvent =
   /** First event of a run; never twice. */
   | { readonly kind: "start"; readonly at: Instant }
+  /** Goes on from a state that was kept (continue-as-new); nothing happens by itself. */
+  | { readonly kind: "resume" }
   /** Put into the inbox and handled in its turn. */
   | { readonly kind: "event"; readonly event: RunEvent }
   /** The clock has reached `at`: due timers fire, due inbox events are handled, in order. */

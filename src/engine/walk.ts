@@ -37,7 +37,7 @@ export async function walk(plan: Plan, from: RunState, world: World): Promise<Ru
   let now: Advanced = advance(
     plan,
     from,
-    from.phase === "new" ? { kind: "start", at: from.clock } : { kind: "tick", at: from.clock },
+    from.phase === "new" ? { kind: "start", at: from.clock } : { kind: "resume" },
   );
   /** The state before ticks that nothing has come of yet: until the world has been asked, an earlier event may still turn up. */
   let before: Advanced | undefined;

@@ -137,23 +137,23 @@ async function begin(scene: Scene, command: Command, mustLook: boolean): Promise
       return performHealth(scene);
     case "play":
       return performPlay(scene, command);
-    // What only tidies up waits for no event: it would be done whatever the event says.
     case "email_withdraw":
-      return { kind: "outcome", outcome: await performWithdraw(scene, command) };
+      return onceTold(scene, mustLook, () => performWithdraw(scene, command));
     case "task_withdraw":
-      return { kind: "outcome", outcome: await performTaskWithdraw(scene, command) };
+      return onceTold(scene, mustLook, () => performTaskWithdraw(scene, command));
     case "hold":
-      return { kind: "outcome", outcome: await performHold(scene, command) };
+      return onceTold(scene, mustLook, () => performHold(scene, command));
     case "park":
-      return { kind: "outcome", outcome: await performPark(scene, command) };
+      return onceTold(scene, mustLook, () => performPark(scene, command));
     case "leave":
-      return { kind: "outcome", outcome: await performLeave(scene, command) };
+      return onceTold(scene, mustLook, () => performLeave(scene, command));
+    // Nothing that arrives changes that a run ends.
     case "close":
       return { kind: "outcome", outcome: await performClose(scene, command) };
   }
 }
 
-/** A read takes no lock; but a run that must hear of something decides nothing before. */
+/** Takes no lock for the look; but a run that must hear of something decides and takes back nothing before. */
 async function onceTold(scene: Scene, mustLook: boolean, work: () => Promise<Outcome>): Promise<Effect<Outcome>> {
   const events: readonly RunEvent[] = mustLook ? await scene.ports.store.read((tx) => scene.undelivered(tx)) : [];
   return events.length > 0 ? { kind: "events", events } : { kind: "outcome", outcome: await work() };

@@ -249,8 +249,7 @@ export class SimulatedWorld {
     let isPlainSoFar = true;
     for (const command of request.commands) {
       if (command.speculative === true && !isPlainSoFar) break;
-      // What only tidies up waits for no event: it would be done whatever the event says.
-      const events = isTidying(command) ? [] : this.undelivered(run, request.asOf);
+      const events = command.kind === "close" ? [] : this.undelivered(run, request.asOf);
       if (events.length > 0) return { events, outcomes };
       const outcome = this.outcomeOf(run, command, request.asOf);
       outcomes[command.key] = outcome;
@@ -929,10 +928,6 @@ function isOnce(command: Command): boolean {
     default:
       return true;
   }
-}
-
-function isTidying({ kind }: Command): boolean {
-  return ["email_withdraw", "task_withdraw", "hold", "park", "leave", "close"].includes(kind);
 }
 
 /** `event.FIELD`: besides its payload every event has `name`, `at` and `id`. */

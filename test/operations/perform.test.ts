@@ -354,9 +354,9 @@ describe("reads", () => {
   });
 
   test("commands asked for ahead begin only behind plain ones", async () => {
-    const read = command("r", { kind: "read", facts: [] });
+    const moved = command("r", { kind: "resolve", rule: { kind: "now" }, from: T0, expected: T0 + 1 });
     const ahead = command("m", { kind: "milestone", milestone: "first_value" }, { speculative: true });
-    expect(Object.keys((await stage.perform(run, [read, ahead])).outcomes)).toEqual(["r"]);
+    expect(Object.keys((await stage.perform(run, [moved, ahead])).outcomes)).toEqual(["r"]);
     const risk = command("k", { kind: "risk", risk: "x", severity: "low", scope: {} });
     expect(Object.keys((await stage.perform(run, [risk, ahead])).outcomes)).toEqual(["k", "m"]);
   });
