@@ -63,7 +63,8 @@ export function newRun(
  */
 export function advance(plan: Plan, state: RunState, event: MachineEvent): Advanced {
   const m = new Machine(plan, state);
-  let limit: Instant = m.state.clock;
+  /** How far timers may fire: only as far as a tick says, because it can be taken back for an event that is not here yet. */
+  let limit: Instant | undefined;
   switch (event.kind) {
     case "start":
       start(m, event.at);
@@ -72,7 +73,7 @@ export function advance(plan: Plan, state: RunState, event: MachineEvent): Advan
       takeIn(m, event.event);
       break;
     case "tick":
-      limit = Math.max(limit, event.at);
+      limit = Math.max(m.state.clock, event.at);
       break;
     case "performed":
       immediate(m);
@@ -107,49 +108,56 @@ function start(m: Machine, at: Instant): void {
   beginList(m, m.plan.steps, "", "steps");
 }
 
-/** Takes the answer of one command. Also of one that would no longer be asked for, because something has parked the run meanwhile: it is done. */
+/** Takes the answer of the one command that was asked for. */
 function performed(m: Machine, key: string, outcome: Outcome): void {
-  const asked = commandsOf(m, true).find((one) => one.command.key === key);
+  const asked = commandsOf(m).find((one) => one.command.key === key);
   if (asked !== undefined) applyOutcome(m, asked, outcome);
 }
 
-/** Goes on until the run asks for something or must wait: events first, then timers, up to `limit`. */
-function settle(m: Machine, limit: Instant): void {
+/** Goes on until the run asks for something or must wait: events first, then timers, up to `limit`; without one, events only. */
+function settle(m: Machine, limit: Instant | undefined): void {
   for (;;) {
     immediate(m);
     const event = m.state.inbox[0];
+    const until = Math.max(m.state.clock, limit ?? m.state.clock);
     if (m.state.phase === "ended" || m.state.phase === "new") return;
     if (commandsOf(m).length > 0) {
       // What has already happened comes before what is about to be done.
-      if (event === undefined || event.at > Math.max(m.state.clock, limit) || m.state.exitCheck !== undefined) return;
+      if (event === undefined || event.at > until || m.state.exitCheck !== undefined) return;
       handleNext(m);
       continue;
     }
     const timer = nextTimer(m.state);
-    if (event !== undefined && event.at <= limit && (timer === undefined || event.at <= timer.due)) handleNext(m);
-    else if (timer !== undefined && timer.due <= limit) fire(m, timer);
+    if (event !== undefined && event.at <= until && (timer === undefined || event.at <= timer.due)) handleNext(m);
+    else if (limit !== undefined && timer !== undefined && timer.due <= limit) fire(m, timer);
     else {
-      m.reach(limit);
+      if (limit !== undefined) m.reach(limit);
       return;
     }
   }
 }
 
-/** What needs nothing from the world: exits without facts, conditions without facts, the end of a farewell. */
+/** What needs nothing from the world: exits without facts, conditions without facts, one after the other; the end of a farewell. */
 function immediate(m: Machine): void {
-  if (m.state.exitCheck !== undefined && m.index.exitFacts.length === 0) {
-    const { event } = m.state.exitCheck;
-    delete m.state.exitCheck;
-    checkExits(m, {}, event);
-  }
-  if (m.state.exitCheck === undefined) {
-    for (const [key, position] of Object.entries(m.state.positions)) {
-      if (position.recheck !== true || position.phase === "arm" || m.position(key) === undefined) continue;
-      const step = m.step(position.path);
-      if (step.kind === "wait_for" && conditionFacts(step.for).length > 0) continue;
-      m.patch(key, { recheck: false });
-      settleCondition(m, key, {});
+  for (;;) {
+    if (m.state.exitCheck !== undefined && m.index.exitFacts.length === 0) {
+      const { event } = m.state.exitCheck;
+      delete m.state.exitCheck;
+      checkExits(m, {}, event);
     }
+    const key = m.state.exitCheck === undefined ? toRecheck(m) : undefined;
+    if (key === undefined) break;
+    m.patch(key, { recheck: false });
+    settleCondition(m, key, {});
   }
   closeIfLeft(m);
+}
+
+/** The first position whose condition is to be looked at, and can be without asking for facts. */
+function toRecheck(m: Machine): string | undefined {
+  return Object.entries(m.state.positions).find(([, position]) => {
+    if (position.recheck !== true || position.phase === "arm") return false;
+    const step = m.step(position.path);
+    return step.kind !== "wait_for" || conditionFacts(step.for).length === 0;
+  })?.[0];
 }

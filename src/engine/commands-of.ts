@@ -17,10 +17,10 @@ export interface Asked {
 
 /**
  * All that the run now asks for, in order: chores, then the exits' facts (nothing else is begun before they are known),
- * then each position's own. A pure function of the state: an unanswered command is asked for again, under the same key.
- * `isAnswering`: also what a hold or a failure keeps from being begun.
+ * then each position's own, in the order in which they were reached or last answered. A pure function of the state: an unanswered command is
+ * asked for again, under the same key.
  */
-export function commandsOf(m: Machine, isAnswering = false): Asked[] {
+export function commandsOf(m: Machine): Asked[] {
   const chores = Object.entries(m.state.chores).flatMap(([key, chore]) => choreCommands(m, key, chore));
   if (m.state.exitCheck !== undefined) {
     return [
@@ -33,7 +33,7 @@ export function commandsOf(m: Machine, isAnswering = false): Asked[] {
     ];
   }
   const asked = chores;
-  const isHushed = !isAnswering && (m.isHeld || m.state.parked !== undefined) && !m.isOver;
+  const isHushed = (m.isHeld || m.state.parked !== undefined) && !m.isOver;
   for (const [key, position] of Object.entries(m.state.positions))
     asked.push(...positionCommands(m, key, position, isHushed));
   return asked;

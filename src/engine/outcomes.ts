@@ -24,9 +24,23 @@ import type { Step } from "./plan.js";
 import { lookupIn, valuesOf } from "./scope.js";
 import type { Position } from "./state.js";
 
-/** Takes in what became of one command. */
+/**
+ * Takes in what became of one command. A position that goes on to ask for something else does so behind the others: of what branches do at one
+ * instant each has its turn.
+ */
 export function applyOutcome(m: Machine, asked: Asked, outcome: Outcome): void {
   if ("at" in outcome && outcome.at !== undefined && outcome.kind !== "resolved") m.reach(outcome.at);
+  const before = m.position(asked.owner)?.phase;
+  apply(m, asked, outcome);
+  const after = m.position(asked.owner);
+  if (after === undefined || after.phase === before || !GOES_ON.includes(after.phase)) return;
+  m.drop(asked.owner);
+  m.put(asked.owner, after);
+}
+
+const GOES_ON: readonly Position["phase"][] = ["decide", "do", "arm", "body"];
+
+function apply(m: Machine, asked: Asked, outcome: Outcome): void {
   switch (asked.slot) {
     case "chore":
       choreDone(m, asked.owner, asked.command, outcome);

@@ -14,6 +14,8 @@ export interface Policy {
     readonly supportEmail: string;
     readonly postalAddress: string;
     readonly defaultLocale: Locale;
+    /** ISO 4217: what `money` goes by where a contract names no currency. */
+    readonly currency?: string;
   };
   /** What a date without a time means, in the account's zone. */
   readonly datesAt: TimeOfDay;

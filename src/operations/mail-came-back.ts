@@ -26,7 +26,7 @@ export interface CameBack {
 }
 
 /**
- * Tells the run that sent the mail (`email.replied`, `email.bounced`), and suppresses the address after a bounce for good, in one transaction.
+ * Tells the run that sent the mail (`email.replied`, `email.bounced`), and suppresses the address that it went to after a bounce for good, in one transaction.
  * Idempotent by id. `unknown`: no mail of a run has that id. Throws `StoreUnavailable`.
  */
 export async function mailCameBack(ports: MailPorts, cameBack: CameBack): Promise<"accepted" | "repeated" | "unknown"> {
@@ -40,8 +40,10 @@ export async function mailCameBack(ports: MailPorts, cameBack: CameBack): Promis
     await store.lockAccounts(tx, [accountId]);
     if ((await store.events.known(tx, [cameBack.id])).size > 0) return "repeated";
     if (cameBack.kind === "bounce" && cameBack.isPermanent) {
-      const email = (await people.contacts(tx, accountId)).find(({ id }) => id === contactId)?.email ?? undefined;
-      if (email !== undefined)
+      // The address it was sent to, which the ledger doesn't keep; the contact may have another one by now.
+      const then = await people.contacts(tx, accountId, row.sentAt ?? cameBack.at);
+      const email = then.find(({ id }) => id === contactId)?.email;
+      if (email)
         await suppressions.add(tx, email, { category: "*", reason: "bounced", at: cameBack.at, deliveryKey: row.key });
     }
     const payload: Record<string, FactValue> = {

@@ -56,9 +56,9 @@ export async function performRequest(
   if ("answer" in opened) return opened.answer;
   const { row, plan } = opened;
   if (row.turns > state.turns) throw new Overtaken(row.id);
-  const session = sessionOf(ports, row, plan, state.turns, offered, options.budgetMs);
+  const session = sessionOf(ports, row, plan, { turns: state.turns, offered, budgetMs: options.budgetMs });
   try {
-    return await stretch(plan, state, offered, storeWorld(session, reached, durable));
+    return await stretch(plan, state, offered, storeWorld(session, { turns: state.turns, reached, durable }));
   } catch (error) {
     // Two calls of one stretch at once (a workflow task timed out while its work went on): what the faster one wrote holds for both.
     const written = error instanceof Overtaken ? await open(ports, request.run, state.turns) : undefined;
@@ -78,7 +78,7 @@ export async function persistRequest(
     if (opened.answer.ended === undefined) throw new Overtaken(run);
     return { kind: "ended", outcome: opened.answer.ended };
   }
-  return ask(sessionOf(ports, opened.row, opened.plan, turns, [], options.budgetMs), command, asOf);
+  return ask(sessionOf(ports, opened.row, opened.plan, { turns, budgetMs: options.budgetMs }), command, asOf);
 }
 
 /** The run and its plan; or the answer that the store has already. */
@@ -100,8 +100,11 @@ async function open(
 }
 
 /** The store, the mail server and Slack, as one stretch sees them. */
-export function storeWorld(session: Session, reached: Instant, durable: number): StretchWorld {
-  const { ports, turns, plan } = session;
+export function storeWorld(
+  session: Session,
+  { turns, reached, durable }: { readonly turns: number; readonly reached: Instant; readonly durable: number },
+): StretchWorld {
+  const { ports, plan } = session;
   const { store } = ports;
   let hasParked = false;
   return {
@@ -185,23 +188,23 @@ async function begin(scene: Scene, command: Command): Promise<Effect<Outcome>> {
       return performHealth(scene);
     case "play":
       return performPlay(scene, command);
-    // What only tidies up waits for no event: it would be done whatever the event says.
     case "email_withdraw":
-      return { kind: "outcome", outcome: await performWithdraw(scene, command) };
+      return onceTold(scene, () => performWithdraw(scene, command));
     case "task_withdraw":
-      return { kind: "outcome", outcome: await performTaskWithdraw(scene, command) };
+      return onceTold(scene, () => performTaskWithdraw(scene, command));
     case "hold":
-      return { kind: "outcome", outcome: await performHold(scene, command) };
+      return onceTold(scene, () => performHold(scene, command));
     case "park":
-      return { kind: "outcome", outcome: await performPark(scene, command) };
+      return onceTold(scene, () => performPark(scene, command));
     case "leave":
-      return { kind: "outcome", outcome: await performLeave(scene, command) };
+      return onceTold(scene, () => performLeave(scene, command));
+    // Nothing that arrives changes that a run ends.
     case "close":
       return { kind: "outcome", outcome: await performClose(scene, command) };
   }
 }
 
-/** A read takes no lock; but a run that must hear of something decides nothing before. */
+/** Takes no lock for the look; but a run that must hear of something decides and takes back nothing before. */
 async function onceTold(scene: Scene, work: () => Promise<Outcome>): Promise<Effect<Outcome>> {
   const events = await scene.ports.store.read((tx) => scene.undelivered(tx));
   return events.length > 0 ? { kind: "events", events } : { kind: "outcome", outcome: await work() };

@@ -22,8 +22,8 @@ export interface Scene {
   readonly ports: PerformPorts;
   readonly run: RunRow;
   readonly plan: Plan;
-  /** How many stretches were walked before this one. */
-  readonly turns: number;
+  /** How many stretches were walked before this one; absent: it is none of the run's own. */
+  readonly turns?: number;
   /** Facts and effects of the store are of this instant; it moves on when a delivery took real time. */
   readonly at: Instant;
   /** Domain time for windows and `sent_at`: with `scale` 1 what the clock shows, if that is later. */
@@ -52,8 +52,8 @@ export interface Session {
   /** As the store had it when the stretch began. */
   run: RunRow;
   readonly plan: Plan;
-  /** How many stretches were walked before this one: a call that has been overtaken begins nothing more. */
-  readonly turns: number;
+  /** How many stretches were walked before this one: a call that has been overtaken begins nothing more. Absent: it is none of the run's own. */
+  readonly turns?: number;
   /** When its time is up, by `performance.now()`. */
   readonly deadline: number;
   /** Ids of events that the stretch has in hand, and that are not confirmed yet. */
@@ -67,18 +67,16 @@ export function sessionOf(
   ports: PerformPorts,
   run: RunRow,
   plan: Plan,
-  turns: number,
-  offered: readonly RunEvent[],
-  budgetMs: number = ports.settings.budgetMs,
+  how: { readonly turns?: number; readonly offered?: readonly RunEvent[]; readonly budgetMs?: number | undefined },
 ): Session {
   const { store } = ports;
   return {
     ports,
     run,
     plan,
-    turns,
-    deadline: performance.now() + budgetMs,
-    inHand: new Set(offered.map(({ id }) => id)),
+    ...(how.turns === undefined ? {} : { turns: how.turns }),
+    deadline: performance.now() + (how.budgetMs ?? ports.settings.budgetMs),
+    inHand: new Set(how.offered?.map(({ id }) => id)),
     policy: once(store, (tx) => readPolicy(ports, tx)),
     calendars: once(store, (tx) => readCalendars(store, tx)),
     directory: once(store, (tx) => ports.people.directory(tx)),
@@ -120,7 +118,7 @@ export function sceneOf(session: Session, asOf: Instant): Scene {
     ports,
     run,
     plan,
-    turns,
+    ...(turns === undefined ? {} : { turns }),
     get at() {
       return at;
     },
@@ -173,7 +171,7 @@ export async function inClaim<T>(
     // then, and would not stop it.
     const run = (await store.runs.get(tx, scene.run.id)) ?? scene.run;
     if (run.status === "ended") throw new RunHasEnded(run);
-    if (run.turns > scene.turns) throw new Overtaken(run.id);
+    if (scene.turns !== undefined && run.turns > scene.turns) throw new Overtaken(run.id);
     // In real time also what happened after the effect was due: it is late, and goes to people as they are now.
     const events = await scene.undelivered(tx, scene.now());
     return events.length > 0 ? { kind: "events", events } : { kind: "done", value: await work(tx, run) };

@@ -20,7 +20,7 @@ export async function textVariables(
   context: TextContext,
 ): Promise<Record<string, FactValue>> {
   const mentioned = scene.ports.composer.references(source);
-  // The `money` filter goes by the contract's currency, which no text mentions.
+  // The `money` filter goes by the contract's currency, which no text mentions; else by the house's.
   const paths = /\|\s*money\b/.test(source) ? [...mentioned, "contract.currency"] : mentioned;
   const isOurs = (path: string): boolean =>
     OURS.some((prefix) => path.startsWith(prefix)) || path in context.scope || path === "now";
@@ -34,9 +34,20 @@ export async function textVariables(
   const csm = present(personFor({ kind: "csm" }, account, directory));
   const manager = present(personFor({ kind: "manager" }, account, directory));
 
+  const contactId = context.contactId ?? scene.run.contactId;
+  const contact = paths.some((path) => path.startsWith("contact."))
+    ? (await scene.contacts()).find(({ id }) => id === contactId)
+    : undefined;
+
   const known: Record<string, FactValue | null | undefined> = {
     now: scene.now(),
     ...context.scope,
+    // Imported without a name they have their id for one, and so on: texts may rely on these (playbook/environment.ts).
+    "account.name": account.name,
+    "account.timezone": account.timezone,
+    "account.locale": account.locale ?? policy.company.defaultLocale,
+    "contact.name": contact?.name,
+    "contact.email": contact?.email,
     // Without a CSM the sender of last resort speaks: the checker lets texts rely on these (playbook/environment.ts).
     "csm.name": csm?.name ?? policy.email.from.name,
     "csm.first_name": csm?.name.split(" ")[0] ?? policy.email.from.name,
@@ -49,6 +60,7 @@ export async function textVariables(
     "company.domain": policy.company.domain,
     "company.support_email": policy.company.supportEmail,
     "company.postal_address": policy.company.postalAddress,
+    "company.currency": policy.company.currency,
     "links.booking":
       context.sender?.bookingUrl ??
       csm?.bookingUrl ??
@@ -73,12 +85,10 @@ export async function filledText(
   reader?: Pick<Colleague, "locale" | "timezone">,
 ): Promise<string> {
   const variables = await textVariables(scene, source, { scope });
-  const currency = variables["contract.currency"];
   return scene.ports.composer.text(source, variables, {
     locale: reader?.locale ?? (await scene.policy()).company.defaultLocale,
     timezone: reader?.timezone ?? (await scene.account()).timezone,
     markup,
-    ...(typeof currency === "string" && { currency }),
   });
 }
 

@@ -1,4 +1,5 @@
 import type { Field, FieldType, Model } from "../customers/model.js";
+import type { Policy } from "../engine/policy.js";
 import type { FactType } from "../expression/expression.js";
 import type { ExpressionEnvironment } from "./check-expression.js";
 import type { TextScope } from "./liquid.js";
@@ -162,29 +163,39 @@ export function enrollEnvironment(environment: Environment): Environment {
 }
 
 /** What a step's own texts (task titles, nudges) may name. `guarded`: facts that are there at this step. */
-export function textScope(environment: Environment, guarded: ReadonlySet<string> = new Set()): TextScope {
+export function textScope(
+  environment: Environment,
+  guarded: ReadonlySet<string> = new Set(),
+  policy?: Policy,
+): TextScope {
   const facts = { ...environment.facts, ...PEOPLE_VARIABLES };
+  const hasCurrency = policy === undefined || policy.company.currency !== undefined;
   return {
     facts,
-    always: new Set([...environment.always, ...guarded, ...ALWAYS_IN_TEXTS]),
+    always: new Set([
+      ...environment.always,
+      ...guarded,
+      ...ALWAYS_IN_TEXTS,
+      ...(hasCurrency ? ["company.currency"] : []),
+    ]),
     open: environment.open ?? [],
+    hasCurrency,
   };
 }
 
-/** What a mail's template may name: also its recipient, whatever the playbook's subject, and links. */
-export function mailScope(environment: Environment, model: Model, guarded: ReadonlySet<string> = new Set()): TextScope {
-  const facts: Record<string, FactType> = { ...environment.facts, ...PEOPLE_VARIABLES, ...LINK_VARIABLES };
+/** What a mail's template may name: also its recipient, whatever the playbook's subject, and links. Without a policy nothing is said about currencies. */
+export function mailScope(
+  environment: Environment,
+  model: Model,
+  guarded?: ReadonlySet<string>,
+  policy?: Policy,
+): TextScope {
+  const scope = textScope(environment, guarded, policy);
+  const facts: Record<string, FactType> = { ...scope.facts, ...LINK_VARIABLES };
   addFields(facts, {}, "contact", model.contact);
   addOfSubject(facts, model, "contact");
   const recipient = ["contact.id", "contact.name", "contact.email", "contact.is_primary", "contact.is_active"];
-  const always = new Set([
-    ...environment.always,
-    ...guarded,
-    ...ALWAYS_IN_TEXTS,
-    ...recipient,
-    ...Object.keys(LINK_VARIABLES),
-  ]);
-  return { facts, always, open: environment.open ?? [] };
+  return { ...scope, facts, always: new Set([...scope.always, ...recipient, ...Object.keys(LINK_VARIABLES)]) };
 }
 
 /** Source: docs/language-files.md, "In templates and texts also". */
@@ -200,6 +211,7 @@ const PEOPLE_VARIABLES: Readonly<Record<string, FactType>> = {
   "company.domain": "string",
   "company.support_email": "string",
   "company.postal_address": "string",
+  "company.currency": "string",
 };
 
 const LINK_VARIABLES: Readonly<Record<string, FactType>> = { "links.unsubscribe": "string", "links.booking": "string" };

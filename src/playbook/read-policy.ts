@@ -1,6 +1,7 @@
 import * as z from "zod";
 import type { Model } from "../customers/model.js";
 import { type Category, LOCALES, type Locale, type Policy } from "../engine/policy.js";
+import { isCurrency } from "../values/currency.js";
 import { isTimeOfDay } from "../values/time-of-day.js";
 import { byForm, parsedText } from "./check-form.js";
 import { hours } from "./read-calendars.js";
@@ -30,6 +31,7 @@ const schema = z.strictObject({
     support_email: z.email("Write an e-mail address."),
     postal_address: z.string().min(1),
     default_locale: z.enum(LOCALES).default("en"),
+    currency: z.string().refine(isCurrency, "Write the currency's three capitals, such as EUR.").optional(),
   }),
   dates_at: timeOfDay.prefault("09:00"),
   email: z.strictObject({
@@ -107,6 +109,7 @@ function build(form: Form, model: Model | undefined, checks: Checks): Policy {
       supportEmail: company.support_email,
       postalAddress: company.postal_address,
       defaultLocale: company.default_locale,
+      ...(company.currency === undefined ? {} : { currency: company.currency }),
     },
     datesAt: form.dates_at,
     email: {

@@ -29,7 +29,10 @@ export interface Composer {
   digest(message: Digest): SlackBody;
 }
 
-/** Values by path, flat: `account.name` → `Acme`. Instants are epoch milliseconds; what is absent is left out. */
+/**
+ * Values by path, flat: `account.name` → `Acme`. Instants are epoch milliseconds; what is absent is left out. The `money` filter goes by
+ * `contract.currency`, else by `company.currency`.
+ */
 export type Variables = Readonly<Record<string, FactValue>>;
 
 /** In whose language and zone dates and numbers are written. */
@@ -37,8 +40,6 @@ export interface TextStyle {
   readonly locale: string;
   readonly timezone: string;
   readonly markup: "plain" | "mrkdwn";
-  /** ISO code for the `money` filter. */
-  readonly currency?: string;
 }
 
 export interface MailDraft {

@@ -9,7 +9,9 @@ export type DueKind =
   | "task_snooze"
   | "digest"
   | "absence"
-  | "override_expiry";
+  | "override_expiry"
+  | "mail_again"
+  | "nudge_snooze";
 
 /** Something that falls due on domain time and belongs to no run. */
 export interface DueItem {

@@ -65,6 +65,9 @@ export interface Ledger {
   /** `unknown → held` (a person looks) or `resolved` (taken as sent, or found out). */
   resolve(tx: Tx, key: string, status: "held" | "resolved", reason: string): Promise<boolean>;
 
+  /** `held → retry`, at once: a person has it sent again. */
+  reopen(tx: Tx, key: string, reason: string): Promise<boolean>;
+
   /** Whether the row's lease on the wire is over, and how many real milliseconds are left. */
   wireLeftMs(tx: Tx, key: string): Promise<number>;
 

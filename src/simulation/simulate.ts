@@ -9,7 +9,7 @@ import type { Plan, Trigger } from "../engine/plan.js";
 import type { Policy } from "../engine/policy.js";
 import type { RunState } from "../engine/state.js";
 import type { TimelineEntry } from "../engine/timeline.js";
-import { stretch } from "../engine/stretch.js";
+import { stretch, type StretchWorld } from "../engine/stretch.js";
 import { walk } from "../engine/walk.js";
 import { evaluate, isTrue } from "../expression/evaluate.js";
 import type { Expression, FactValue } from "../expression/expression.js";
@@ -54,6 +54,8 @@ export async function simulate(
  */
 export interface RunHost {
   readonly walk: typeof walk;
+  /** Stands between a run's stretch and the world; default: nothing does. */
+  readonly between?: (world: StretchWorld, state: RunState) => StretchWorld;
   /** Waits until the next thing is due by the host's clock, and gives that instant; undefined: enough. It asks again and again, since runs bring new things up. */
   reach(next: () => Instant | undefined): Promise<Instant | undefined>;
 }
@@ -472,18 +474,19 @@ class Simulation {
   private async drive(run: ActiveRun): Promise<void> {
     run.state = await (this.host?.walk ?? walk)(run.plan, run.state, {
       perform: ({ state, offered, reached }) => {
-        const world = this.world.open(run.world, offered, (at) => at <= reached);
-        return stretch(run.plan, state, offered, {
-          ...world,
+        const open = this.world.open(run.world, offered, (at) => at <= reached);
+        const world: StretchWorld = {
+          ...open,
           perform: (command, asOf, status) => {
             this.catchUp(asOf);
-            return world.perform(command, asOf, status);
+            return open.perform(command, asOf, status);
           },
           write: (told) => {
             this.catchUp(told.asOf);
-            return world.write(told);
+            return open.write(told);
           },
-        });
+        };
+        return stretch(run.plan, state, offered, this.host?.between?.(world, state) ?? world);
       },
       persist: () => Promise.reject(new Error("nothing is retried in a rehearsal")),
       arrived: () => run.arrived.splice(0),

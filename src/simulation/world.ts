@@ -247,8 +247,7 @@ export class SimulatedWorld {
 
   /** Does one command; or hands over events, which are `inHand` from then on. */
   ask(run: SimulatedRun, command: Command, asOf: Instant, status: RunStatusWord, inHand: Set<string>): Answer {
-    // What only tidies up waits for no event: it would be done whatever the event says.
-    const events = isTidying(command) ? [] : this.handOver(run, asOf, inHand);
+    const events = command.kind === "close" ? [] : this.handOver(run, asOf, inHand);
     if (events.length > 0) return { kind: "events", events };
     this.stands(run, status, asOf);
     return { kind: "outcome", outcome: this.outcomeOf(run, command, asOf) };
@@ -948,10 +947,6 @@ function isOnce(command: Command): boolean {
     default:
       return true;
   }
-}
-
-function isTidying({ kind }: Command): boolean {
-  return ["email_withdraw", "task_withdraw", "hold", "park", "leave", "close"].includes(kind);
 }
 
 /** `event.FIELD`: besides its payload every event has `name`, `at` and `id`. */

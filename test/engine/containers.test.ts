@@ -17,6 +17,7 @@ import {
   task,
   wait,
   waitFor,
+  waitUntil,
 } from "./plans.js";
 import { at, event, rehearse, START, story } from "./rehearse.js";
 
@@ -175,23 +176,21 @@ describe("parallel", () => {
   });
 
   test("any: what failed in a withdrawn branch needs attention no longer", async () => {
+    const missing = (id: string) => waitUntil(id, "account.day", { onMissing: "fail" });
     const plan = planFrom([
-      parallel("p", { broken: [slack("bad")], broken_too: [slack("worse")], fine: [wait("pause", "1d")] }, "any"),
+      parallel("p", { broken: [missing("bad")], broken_too: [missing("worse")], fine: [wait("pause", "1d")] }, "any"),
       wait("rest", "1d"),
     ]);
-    const how = {
-      answer: (command: Command, now: number): Outcome | undefined =>
-        command.kind === "slack" ? { kind: "failed", at: now, reason: command.key } : undefined,
-    };
-    expect(await story(plan, how)).toMatchInlineSnapshot(`
-      "2026-03-02 09:00 run.parked bad reason=p/broken/bad
+    expect(await story(plan)).toMatchInlineSnapshot(`
+      "2026-03-02 09:00 run.parked bad reason=the date to wait for is missing
+      2026-03-02 09:00 run.parked worse reason=the date to wait for is missing
       2026-03-02 09:00 wait.began pause until=2026-03-03 09:00
       2026-03-03 09:00 wait.over pause
       2026-03-03 09:00 wait.began rest until=2026-03-04 09:00
       2026-03-04 09:00 wait.over rest
       2026-03-04 09:00 run.ended outcome=completed"
     `);
-    expect((await rehearse(plan, how)).state.parked).toBeUndefined();
+    expect((await rehearse(plan)).state.parked).toBeUndefined();
   });
 
   test("any, inside another: what failed outside still needs attention", async () => {

@@ -5,6 +5,7 @@ import {
   around,
   choose,
   email,
+  end,
   is,
   on,
   parallel,
@@ -162,20 +163,34 @@ describe("a parked run", () => {
     );
   });
 
-  test("nothing more is begun behind a failure: a second one shows when the first is retried; verbs without a failure do nothing", async () => {
-    const both = planFrom([parallel("p", { a: [slack("s")], b: [slack("t")] }), wait("w", "9d")]);
-    expect(
-      await story(both, {
-        answer: failing(["p/a/s", "p/b/t"]),
-        events: [verb("retry"), verb("retry", "2026-03-06"), verb("skip", "2026-03-06")],
-      }),
-    ).toMatchInlineSnapshot(`
+  test("of what branches do at one instant nothing is begun behind a failure; after the retry it is", async () => {
+    const both = planFrom([parallel("p", { a: [slack("s")], b: [slack("t")] }), end("done")]);
+    expect(await story(both, { answer: failing(["p/a/s"]), events: [verb("retry")] })).toMatchInlineSnapshot(`
       "2026-03-02 09:00 run.parked s reason=no slack
       2026-03-05 00:00 run.retried s
       2026-03-05 00:00 slack.posted s to=u1
-      2026-03-05 00:00 run.parked t reason=no slack
-      2026-03-06 00:00 run.retried t
-      2026-03-06 00:00 slack.posted t to=u1
+      2026-03-05 00:00 slack.posted t to=u1
+      2026-03-05 00:00 run.ended end-2 outcome=done"
+    `);
+  });
+
+  test("two failures at once are retried together; verbs without a failure do nothing", async () => {
+    const until = (id: string) => waitUntil(id, "account.day", { onMissing: "fail" });
+    const both = planFrom([parallel("p", { a: [until("s")], b: [until("t")] }), wait("w", "9d")]);
+    expect(
+      await story(both, {
+        facts: [{ at: at("2026-03-04"), values: { "account.day": at("2026-03-06") } }],
+        events: [verb("retry"), verb("retry", "2026-03-07"), verb("skip", "2026-03-07")],
+      }),
+    ).toMatchInlineSnapshot(`
+      "2026-03-02 09:00 run.parked s reason=the date to wait for is missing
+      2026-03-02 09:00 run.parked t reason=the date to wait for is missing
+      2026-03-05 00:00 run.retried s
+      2026-03-05 00:00 run.retried t
+      2026-03-05 00:00 wait.began s until=2026-03-06 00:00
+      2026-03-05 00:00 wait.began t until=2026-03-06 00:00
+      2026-03-06 00:00 wait.over s
+      2026-03-06 00:00 wait.over t
       2026-03-06 00:00 wait.began w until=2026-03-15 00:00
       2026-03-15 00:00 wait.over w
       2026-03-15 00:00 run.ended outcome=completed"

@@ -3,7 +3,11 @@ import { checkUses, readLiquid, type TextScope } from "../../src/playbook/liquid
 import { readTemplate, templateParts } from "../../src/playbook/templates.js";
 
 const uses = (source: string) =>
-  readLiquid(source).uses.map(({ path, isGuarded, filters }) => [path, isGuarded, filters?.join("|")]);
+  readLiquid(source).uses.map(({ path, isGuarded, filters }) => [
+    path,
+    isGuarded,
+    filters?.map(({ name }) => name).join("|"),
+  ]);
 const problems = (source: string) =>
   readLiquid(source).problems.map(({ problem, offset }) => `${offset} ${problem.code} ${problem.message}`);
 
@@ -32,7 +36,7 @@ describe("a text's variables", () => {
         ["a", false, "replace"],
       ],
     ],
-    ["{{ 'text' }} {{ 12.5 | number }} {{ true }}", []],
+    ["{{ 'text' }} {{ 12.5 }} {{ true }}", []],
     [
       "{% if a %}{{ a }}{% endif %}{{ a }}",
       [
@@ -76,6 +80,19 @@ describe("a text's variables", () => {
       ],
     ],
     [
+      "{% if a == nil and b == c and d < 3 %}{{ a }}{{ b }}{{ d }}{% endif %}",
+      [
+        ["a", true, undefined],
+        ["b", true, undefined],
+        ["c", true, undefined],
+        ["d", true, undefined],
+        ["a", false, ""],
+        ["b", false, ""],
+        ["d", true, ""],
+      ],
+    ],
+    ["{{ a | plus: 1 | default: 0 }}", [["a", false, "plus|default"]]],
+    [
       "{% unless a %}{{ a }}{% endunless %}",
       [
         ["a", true, undefined],
@@ -99,6 +116,12 @@ describe("a text that can't be read", () => {
     ["{% if a b %}{% endif %}", ['8 WP404 "b" can\'t stand here.']],
     ["{{ a | default: }}", ["15 WP404 Something is missing here."]],
     ["{{ a | }}", ['6 WP409 There is no filter "".']],
+    ["{{ a | append }}", ['7 WP412 "append" wants one value behind a colon.']],
+    ["{{ a | upcase: 1 }}", ['7 WP412 "upcase" takes nothing behind it.']],
+    ["{{ a | money: 'euro' }}", ["7 WP412 \"money\" can't be given 'euro'."]],
+    ["{{ a | number: 500 }}", ['7 WP412 "number" can\'t be given 500.']],
+    ["{{ a | divided_by: b }}", ['7 WP412 "divided_by" can\'t be given b.']],
+    ["{{ nil }} {{ 5 | money }}", ['3 WP404 "nil" can\'t stand here.', '17 WP404 "money" needs a variable before it.']],
     ["{{ a['b'] }}", ["4 WP404 \"['b']\" can't stand here."]],
   ])("%s", (source, expected) => {
     expect(problems(source)).toEqual(expected);
@@ -110,6 +133,7 @@ describe("where a text is used", () => {
     facts: { "account.name": "string", "account.arr": "number", "account.end": "timestamp", "account.ok": "bool" },
     always: new Set(["account.name", "account.end", "account.ok", "account.arr"]),
     open: ["steps.lost"],
+    hasCurrency: true,
   };
   it.each([
     ["{{ account.name | upcase }} {{ account.arr | money }} {{ account.end | date_long }} {{ steps.lost.any }}", []],
@@ -117,8 +141,29 @@ describe("where a text is used", () => {
     ["{{ account.ok | number }}", ["WP410"]],
     ["{{ account.arr | upcase }}", ["WP410"]],
     ["{{ account.nothing }}", ["WP405"]],
+    ["{{ account.arr | default: 'unknown' | money }}", []],
+    ["{{ account.arr | default: 'unknown' | plus: 1 }}", ["WP410"]],
+    ["{{ account.arr | plus: account.name }}", ["WP412"]],
+    ["{{ account.name | append: account.end }}", ["WP412"]],
+    ["{{ account.name | default: account.end }}", ["WP410"]],
     ["{% if account.end %}x{% endif %}", []],
   ])("%s", (source, codes) => {
+    expect(checkUses(readLiquid(source).uses, scope).map(({ problem }) => problem.code)).toEqual(codes);
+  });
+});
+
+describe("money", () => {
+  const scope: TextScope = {
+    facts: { "account.arr": "number" },
+    always: new Set(["account.arr"]),
+    open: [],
+    hasCurrency: false,
+  };
+  it.each([
+    ["{{ account.arr | money }}", ["WP413"]],
+    ['{{ account.arr | money: "EUR" }}', []],
+    ["{{ account.arr | number }}", []],
+  ])("where the house has no currency: %s", (source, codes) => {
     expect(checkUses(readLiquid(source).uses, scope).map(({ problem }) => problem.code)).toEqual(codes);
   });
 });

@@ -11,10 +11,13 @@ beforeAll(async () => {
     twice: mail("first") + waitForGo() + mail("second") + END,
     once: mail("single") + END,
     nudge: `  - { id: told, slack: { to: "#gone", text: "Look at {{ account.name }}" } }\n${END}`,
-    priced: mail("price") + END,
+    // A field of a contract, for an account that has none: known only when it is tried.
+    priced: `  - { id: quote, set: { field: contract.quote, value: "1" } }
+  - { id: price, if: has(contract.quote), email: { to: champion, template: price, category: service, send: now } }
+${END}`,
     signed: mail("signature") + END,
   };
-  const price = "---\nsubject: Price\npreheader: Price\n---\nIt is {{ account.arr | default: 0 | money }}.\n";
+  const price = "---\nsubject: Price\npreheader: Price\n---\nIt is {{ account.arr | default: 0 | money: 'EUR' }}.\n";
   const signature =
     "---\nsubject: Signed\npreheader: Signed\n---\n[Book]({{ links.booking }}) {{ csm.first_name }}, {{ csm.email }}\n";
   await waypost.publish(workspace(playbooks, { price, signature }));
@@ -132,14 +135,14 @@ test("Slack's rate limit is waited out, and the message is posted once", async (
   expect(waypost.desk.stats().duplicated).toBe(0);
 });
 
-test("a mail that can't be filled in parks its run: skip goes on, stop ends it, retry sends once the value is there", async () => {
+test("a step that can't be done parks its run: skip goes on, stop ends it, retry does it once the value is there", async () => {
   const ids = ["skipped", "stopped", "mended"];
   for (const id of ids) await waypost.account(id);
   for (const id of ids) await waypost.signal("priced", id);
   const [skip, stop, retry] = await Promise.all(ids.map((id) => waypost.run(id, parked)));
   expect(skip?.parked).toMatchObject({
-    step: "price",
-    reason: 'price.en.md: line 5: money: the currency is not known; write money: "EUR"',
+    step: "quote",
+    reason: "contract.quote: the run has no contract",
   });
 
   const path = (id = "") => `/v1/runs/${encodeURIComponent(id)}`;

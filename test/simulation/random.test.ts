@@ -1,16 +1,11 @@
 import { expect, test } from "vitest";
-import { simulate, type SimulationSetting } from "../../src/simulation/simulate.js";
-import { settingOf } from "../engine/plans.js";
+import { simulate } from "../../src/simulation/simulate.js";
 import { linesOf } from "../engine/rehearse.js";
-import { RANDOM_FIELDS, randomCase, type RandomCase } from "../support/random-plans.js";
+import { randomCase } from "../support/random-plans.js";
+import { settingFor } from "./random-setting.js";
 
 const SEEDS = Number(process.env["WAYPOST_RANDOM_CASES"] ?? 500);
 const FIRST = Number(process.env["WAYPOST_SEED"] ?? 1);
-
-export function settingFor({ plan }: RandomCase): SimulationSetting {
-  const setting = settingOf(plan);
-  return { ...setting, model: { ...setting.model, account: RANDOM_FIELDS } };
-}
 
 test(`${SEEDS} random plans, each with its story: they end or wait, in order, the same way twice (seeds from ${FIRST})`, {
   timeout: 120_000,

@@ -76,12 +76,7 @@ function fill(draft: MailDraft, liquids: { markdown: Liquid; plain: Liquid }, pu
   const unsubscribeUrl = unsubscribeUrlOf(draft, publicUrl);
   const variables =
     unsubscribeUrl === undefined ? draft.variables : { ...draft.variables, "links.unsubscribe": unsubscribeUrl };
-  const currency = draft.variables["contract.currency"];
-  const style = {
-    locale: template.locale,
-    timezone: draft.timezone,
-    ...(typeof currency === "string" ? { currency } : {}),
-  };
+  const style = { locale: template.locale, timezone: draft.timezone };
   const render = (liquid: Liquid, source: string, line: number) => {
     try {
       return liquid.render(source, variables, style, line);

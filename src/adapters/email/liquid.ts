@@ -1,11 +1,12 @@
-import { Liquid as LiquidEngine, type Template } from "liquidjs";
+import { defaultOperators, Liquid as LiquidEngine, type Template } from "liquidjs";
 import { TextFault, type Variables } from "../../ports/composer.js";
+import { isCurrency } from "../../values/currency.js";
+import { isZone } from "../../values/zone.js";
 
 /** In whose language and zone dates and numbers are written. */
 export interface LiquidStyle {
   readonly locale: string;
   readonly timezone: string;
-  readonly currency?: string;
 }
 
 export interface Liquid {
@@ -26,6 +27,7 @@ export function createLiquid(escape: (text: string) => string): Liquid {
     lenientIf: true,
     ownPropertyOnly: true,
     outputEscape: (value: unknown) => escape(textOf(value)),
+    operators: { ...defaultOperators, ...OPERATORS },
     templates: {},
     parseLimit: MAX_SOURCE_LENGTH,
     renderLimit: MAX_RENDER_MS,
@@ -49,8 +51,9 @@ export function createLiquid(escape: (text: string) => string): Liquid {
 
   return {
     render(source, variables, style, firstLine) {
+      const globals = { [STYLE]: { ...writtenStyle(style), currency: currencyIn(variables) } satisfies FilterStyle };
       const filled = (paths: readonly string[]): string =>
-        String(engine.renderSync(parse(source), nested(variables, paths), { globals: { [STYLE]: style } }));
+        String(engine.renderSync(parse(source), nested(variables, paths), { globals }));
       try {
         return filled([]);
       } catch (error) {
@@ -75,6 +78,20 @@ export function createLiquid(escape: (text: string) => string): Liquid {
 
 /** What a template needs; `raw` and `capture` would undo or double the escaping, the rest reads files or keeps state. */
 const TAGS = new Set(["assign", "if", "unless", "case", "for", "break", "continue", "comment", "#"]);
+
+/** As in expressions, and as the checker takes it: a comparison with what is missing is false. The library has it count as 0. */
+const OPERATORS = Object.fromEntries(
+  ["<", "<=", ">", ">="].map((name): [string, OperatorHandler] => {
+    const compare = defaultOperators[name] as OperatorHandler;
+    return [name, (left, right, context) => isThere(left) && isThere(right) && compare(left, right, context)];
+  }),
+);
+
+type OperatorHandler = NonNullable<(typeof defaultOperators)[string]>;
+
+function isThere(value: unknown): boolean {
+  return value !== undefined && value !== null;
+}
 
 /** They look at the machine's clock or zone, draw at random, or would undo the escaping. */
 const REMOVED_FILTERS = [
@@ -120,7 +137,7 @@ function registerFilters(engine: LiquidEngine): void {
   engine.registerFilter("money", function (this: FilterThis, value: unknown, given?: unknown) {
     if (typeof value !== "number") return value;
     const { locale, currency: ours } = styleOf(this);
-    const currency = typeof given === "string" ? given : ours;
+    const currency = typeof given === "string" && isCurrency(given) ? given : ours;
     if (currency === undefined) throw new TextFault('money: the currency is not known; write money: "EUR"');
     const minimumFractionDigits = Number.isInteger(value) ? 0 : 2;
     return new Intl.NumberFormat(locale, {
@@ -132,8 +149,36 @@ function registerFilters(engine: LiquidEngine): void {
   });
 }
 
-function styleOf(filter: FilterThis): LiquidStyle {
-  return (filter.context.globals as Record<string, LiquidStyle>)[STYLE] as LiquidStyle;
+interface FilterStyle extends LiquidStyle {
+  readonly currency: string | undefined;
+}
+
+function styleOf(filter: FilterThis): FilterStyle {
+  return (filter.context.globals as Record<string, FilterStyle>)[STYLE] as FilterStyle;
+}
+
+/** Of the contract, else of the house; what was imported as a currency and is none doesn't count. */
+function currencyIn(variables: Variables): string | undefined {
+  return ["contract.currency", "company.currency"]
+    .map((path) => variables[path])
+    .find((value): value is string => typeof value === "string" && isCurrency(value));
+}
+
+/** A colleague's locale and zone are whatever was imported: one that nobody knows must not keep a text from being written. */
+function writtenStyle({ locale, timezone }: LiquidStyle): LiquidStyle {
+  return {
+    locale: isWritten(() => new Intl.NumberFormat(locale)) ? locale : "en",
+    timezone: isZone(timezone) ? timezone : "UTC",
+  };
+}
+
+function isWritten(make: () => unknown): boolean {
+  try {
+    make();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** `2026-03-02`, a day without a zone. */

@@ -100,7 +100,8 @@ export function memoryLedger(now: () => number): Ledger & { rows: ReadonlyMap<st
         case "sent":
           return change(key, isMine(token, ...from), {
             status: "sent",
-            raw: null,
+            raw:
+              rows.get(key)?.channel === "slack" && rows.get(key)?.runId !== null ? (rows.get(key)?.raw ?? null) : null,
             reason: null,
             serverMessageId: result.serverMessageId ?? null,
             slackChannel: result.slackChannel ?? null,
@@ -130,6 +131,9 @@ export function memoryLedger(now: () => number): Ledger & { rows: ReadonlyMap<st
     },
     async resolve(_tx, key, status, reason) {
       return change(key, (row) => row.status === "unknown" || row.status === "held", { status, reason });
+    },
+    async reopen(_tx, key, reason) {
+      return change(key, (row) => row.status === "held", { status: "retry", reason, notBefore: null, sentAt: null });
     },
     async wireLeftMs(_tx, key) {
       const row = rows.get(key);

@@ -125,7 +125,8 @@ export function postgresLedger(): Ledger {
         case "sent":
           return change(tx, key, isMine(token, "wire"), {
             status: "sent",
-            raw: null,
+            // A run's nudge may be asked to come again.
+            raw: sql`case when ${deliveries.channel} = 'slack' and ${deliveries.runId} is not null then ${deliveries.raw} end`,
             reason: null,
             serverMessageId: result.serverMessageId ?? null,
             slackChannel: result.slackChannel ?? null,
@@ -160,6 +161,9 @@ export function postgresLedger(): Ledger {
     },
     resolve(tx, key, status, reason) {
       return change(tx, key, inArray(deliveries.status, ["unknown", "held"]), { status, reason });
+    },
+    reopen(tx, key, reason) {
+      return change(tx, key, eq(deliveries.status, "held"), { status: "retry", reason, notBefore: null, sentAt: null });
     },
     wireLeftMs: (tx, key) => leftMs(tx, key, "wire", sql`${deliveries.wireUntil}`),
     retryLeftMs: (tx, key) => leftMs(tx, key, "retry", sql`${deliveries.notBefore}`),

@@ -7,6 +7,7 @@ import type { SlackRequestLog } from "../../ports/slack-request-log.js";
 import { createHandlers, type HandlerParts } from "./handlers.js";
 import { blockActions, kindOf, readPayload, viewSubmission } from "./payloads.js";
 import { checkSignature } from "./signature.js";
+import { socketLink } from "./socket-link.js";
 
 export interface SlackEntranceOptions {
   /** Of the bot, `xoxb-…`. */
@@ -42,7 +43,7 @@ export interface SlackEntrance {
   readonly path: string;
   /** For one Node server beside other listeners. In Socket Mode it answers 404. */
   readonly requestListener: RequestListener;
-  /** Socket Mode: connects. HTTP: nothing to do. */
+  /** Socket Mode: begins to connect, and stays connected until `stop`; doesn't wait for Slack. HTTP: nothing to do. */
   start(): Promise<void>;
   /** Waits until what is under way is done, then disconnects. */
   stop(): Promise<void>;
@@ -80,13 +81,26 @@ export function createSlackEntrance(options: SlackEntranceOptions): SlackEntranc
   const socket = isSocket
     ? new SocketModeReceiver({
         appToken: options.appToken ?? "",
-        logger,
+        // Each failed attempt would be told, by the client and by the link.
+        logger: silent,
+        processEventErrorHandler: async ({ error }) => {
+          onFault("a Slack request", error);
+          return false;
+        },
         customPropertiesExtractor: ({ envelope_id }: { envelope_id?: string }) => ({ envelopeId: envelope_id }),
-        ...(options.apiUrl === undefined
-          ? {}
-          : { installerOptions: { clientOptions: { slackApiUrl: options.apiUrl } } }),
+        // The link below tries again, in its own way.
+        autoReconnectEnabled: false,
+        installerOptions: {
+          clientOptions: {
+            retryConfig: { retries: 0 },
+            timeout: 10_000,
+            rejectRateLimitedCalls: true,
+            ...(options.apiUrl === undefined ? {} : { slackApiUrl: options.apiUrl }),
+          },
+        },
       })
     : undefined;
+  const link = socket && socketLink(socket.client, onFault);
   const app = new App({
     receiver: (http ?? socket) as HTTPReceiver,
     token: options.token,
@@ -116,7 +130,12 @@ export function createSlackEntrance(options: SlackEntranceOptions): SlackEntranc
       late,
     ]);
     watch.abort();
-    await ack(typeof first === "string" ? undefined : first.result);
+    try {
+      await ack(typeof first === "string" ? undefined : first.result);
+    } catch (error) {
+      // Socket Mode's connection went away meanwhile: what was asked is done all the same.
+      onFault("answering Slack", error);
+    }
     await deed;
   }
 
@@ -242,11 +261,13 @@ export function createSlackEntrance(options: SlackEntranceOptions): SlackEntranc
       });
     },
     async start() {
-      if (socket !== undefined) await app.start();
+      link?.start();
     },
     async stop() {
       await Promise.allSettled(underWay);
-      if (socket !== undefined) await app.stop();
+      await link?.stop();
+      // What came in while it was saying goodbye.
+      await Promise.allSettled(underWay);
     },
     async replayUnhandled() {
       const kept = await options.log.unhandled(now() - REPLAY_OLDEST_MS, now() - REPLAY_YOUNGEST_MS, REPLAY_BATCH);
@@ -306,17 +327,19 @@ function withoutToken(payload: unknown): unknown {
   return rest;
 }
 
+const silent: Logger = {
+  debug: () => {},
+  info: () => {},
+  warn: () => {},
+  error: () => {},
+  setLevel: () => {},
+  getLevel: () => LogLevel.ERROR,
+  setName: () => {},
+};
+
 /** Bolt's warnings and errors become faults of ours; what it says for debugging may hold texts. */
 function boltLogger(onFault: (what: string, error: unknown) => void): Logger {
   const report = (...messages: unknown[]) =>
     onFault("Bolt", messages.find((one) => one instanceof Error) ?? messages.map(String).join(" "));
-  return {
-    debug: () => {},
-    info: () => {},
-    warn: report,
-    error: report,
-    setLevel: () => {},
-    getLevel: () => LogLevel.WARN,
-    setName: () => {},
-  };
+  return { ...silent, warn: report, error: report, getLevel: () => LogLevel.WARN };
 }

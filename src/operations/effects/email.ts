@@ -17,6 +17,7 @@ import { TextFault } from "../../ports/composer.js";
 import type { DeliveryRow, NewDelivery } from "../../ports/ledger.js";
 import type { RawMessage } from "../../ports/mailer.js";
 import type { ContactCard } from "../../ports/people.js";
+import type { Task } from "../../ports/tasks.js";
 import type { Tx } from "../../ports/transactions.js";
 import { addDuration } from "../../values/add-duration.js";
 import { STANDARD_CALENDAR } from "../../values/calendar.js";
@@ -26,7 +27,8 @@ import { type Conversation, deliver, follow, isFinal } from "../deliver.js";
 import { deliveryId } from "../delivery-id.js";
 import { isHeldNow } from "../held-now.js";
 import { type Effect, effectId, inClaim, type Scene } from "../scene.js";
-import { openTask } from "../tasks/open-task.js";
+import { HELD_MAIL_OUTCOMES, heldMailTask } from "../tasks/held-mail.js";
+import { openTask, type TaskToOpen } from "../tasks/open-task.js";
 import { textVariables } from "../text-variables.js";
 
 type EmailCommand = Extract<Command, { kind: "email" }>;
@@ -99,11 +101,8 @@ async function pinRecipients(
 
   const policy = await scene.policy();
   const account = await scene.account();
-  const directory = await scene.directory();
   const contacts = await scene.contacts();
-  const calendar = await scene.customerCalendar();
-  const assignee = assigneeFor({ kind: "csm" }, account, directory, scene.at, policy.tasks.fallback);
-  const theirCalendar = assignee.kind === "person" ? await scene.calendar(assignee.person.calendar) : calendar;
+  const openForCsm = await taskForCsm(scene);
   const claimed = await inClaim(scene, async (tx): Promise<DeliveryRow[]> => {
     if (await tasks.ofEffect(tx, noContactKey)) return [];
     const recipients = recipientsOf(command.to, contacts, scene.run.contactId);
@@ -114,33 +113,49 @@ async function pinRecipients(
       );
     }
     const who = command.to.kind === "subject" ? "contact" : command.to.role.replaceAll("_", " ");
-    await openTask(scene.ports, tx, {
+    await openForCsm(tx, {
       effectKey: noContactKey,
-      runId: scene.run.id,
       step: command.step ?? command.path,
       key: command.key,
-      accountId: account.id,
       title: `No ${who} at ${account.name}: the e-mail "${command.template}" has nobody to go to`,
+      due: { amount: 2, unit: "bd" },
+    });
+    return [];
+  });
+  return claimed.kind === "events" ? claimed : { kind: "rows", rows: claimed.value };
+}
+
+type ForCsm = Pick<TaskToOpen, "effectKey" | "step" | "key" | "title" | "due"> &
+  Partial<Pick<TaskToOpen, "text" | "ask" | "outcomes">>;
+
+/** What opens a task about a mail for whoever looks after the account. Read before the transaction: within it that would take a second connection. */
+async function taskForCsm(scene: Scene): Promise<(tx: Tx, order: ForCsm) => Promise<Task>> {
+  const policy = await scene.policy();
+  const account = await scene.account();
+  const assignee = assigneeFor({ kind: "csm" }, account, await scene.directory(), scene.at, policy.tasks.fallback);
+  const person = assignee.kind === "person" ? assignee.person : undefined;
+  const calendar = person ? await scene.calendar(person.calendar) : await scene.customerCalendar();
+  return (tx, order) =>
+    openTask(scene.ports, tx, {
       text: null,
+      ask: null,
+      outcomes: [],
+      ...order,
+      runId: scene.run.id,
+      accountId: account.id,
       for: { kind: "csm" },
       assignee,
-      zone: assignee.kind === "person" ? assignee.person.timezone : account.timezone,
-      calendar: theirCalendar,
-      due: { amount: 2, unit: "bd" },
+      zone: person?.timezone ?? account.timezone,
+      calendar,
       remind: [],
       escalate: [],
       required: false,
       snoozeLimit: policy.tasks.snooze.limit,
-      ask: null,
-      outcomes: [],
       at: scene.at,
       now: scene.now(),
       tellsRun: scene.hears(["tasks.open"]),
       unassignedChannel: policy.slack.unassignedChannel,
     });
-    return [];
-  });
-  return claimed.kind === "events" ? claimed : { kind: "rows", rows: claimed.value };
 }
 
 function recipientsOf(
@@ -189,6 +204,46 @@ function rowFor(
   };
 }
 
+/**
+ * Sends a mail again that a person looked for and did not find (`send_again` of its task): the same bytes under the same Message-ID, and only if it may
+ * still go; its run may have ended. undefined: it is over, sent or not; else the real milliseconds, or the domain instant, until it is to be tried again.
+ */
+export async function sendMailAgain(
+  scene: Scene,
+  row: DeliveryRow,
+): Promise<{ readonly afterMs: number } | { readonly until: Instant } | undefined> {
+  const command: EmailCommand = {
+    kind: "email",
+    key: row.effectKey,
+    path: row.step ?? row.effectKey,
+    ...(row.step !== null && { step: row.step }),
+    to: { kind: "subject" },
+    from: { kind: "csm" },
+    template: row.template ?? "",
+    locales: {},
+    category: row.category ?? "",
+    send: { kind: "now" },
+    priority: row.priority,
+    since: scene.now(),
+    exiting: false,
+    scope: {},
+  };
+  const result = await performMail(scene, command, row, async (_, work) =>
+    scene.ports.store.transaction(async (tx) => {
+      await scene.ports.store.lockAccounts(tx, [scene.run.accountId]);
+      return { kind: "done", value: await work(tx, scene.run) };
+    }),
+  );
+  switch (result.kind) {
+    case "later":
+      return { afterMs: result.afterMs };
+    case "deferred":
+      return { until: result.until };
+    default:
+      return undefined;
+  }
+}
+
 // ── one recipient ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** A row changes hands a few times at most before something is final; more is a row that others fight over: back off. */
@@ -198,6 +253,7 @@ async function performMail(
   scene: Scene,
   command: EmailCommand,
   pinned: DeliveryRow,
+  claim: typeof inClaim = inClaim,
 ): Promise<MailOutcome | { kind: "events"; events: readonly RunEvent[] }> {
   const { ports } = scene;
   const { ledger, store } = ports;
@@ -221,7 +277,7 @@ async function performMail(
     }
     const waitMs = await store.read((tx) => ledger.retryLeftMs(tx, row.key));
     if (waitMs > 0) return { kind: "later", afterMs: waitMs };
-    const claimed = await claimMail(scene, command, row);
+    const claimed = await claimMail(scene, command, row, claim);
     if (claimed.kind !== "claimed") return claimed;
     const { token } = claimed;
     const message = await messageFor(scene, command, row.key, token);
@@ -247,13 +303,14 @@ async function claimMail(
   scene: Scene,
   command: EmailCommand,
   row: DeliveryRow,
+  claim: typeof inClaim,
 ): Promise<MailOutcome | { kind: "events"; events: readonly RunEvent[] } | { kind: "claimed"; token: string }> {
   const { ledger } = scene.ports;
   const now = scene.now();
   // Read before the transaction: within it they would take a second connection.
   const contact = (await scene.contacts()).find(({ id }) => id === row.contactId);
   await Promise.all([scene.policy(), scene.account(), scene.customerCalendar()]);
-  const claimed = await inClaim(scene, async (tx, run): Promise<MailOutcome | { kind: "claimed"; token: string }> => {
+  const claimed = await claim(scene, async (tx, run): Promise<MailOutcome | { kind: "claimed"; token: string }> => {
     const hasLeft = command.exiting || run.status === "exiting";
     const decision = await decide(scene, tx, command, row, contact, now, hasLeft);
     const base = { contact: row.contactId ?? "", at: now, ...(row.locale !== null && { locale: row.locale }) };
@@ -500,34 +557,19 @@ async function settleUnknown(scene: Scene, command: EmailCommand, row: DeliveryR
     return deliveryOf({ ...row, status: "resolved" }, scene.now());
   }
   const account = await scene.account();
-  const assignee = assigneeFor({ kind: "csm" }, account, await scene.directory(), scene.at, policy.tasks.fallback);
-  const calendar =
-    assignee.kind === "person" ? await scene.calendar(assignee.person.calendar) : await scene.customerCalendar();
+  const openForCsm = await taskForCsm(scene);
   await store.transaction(async (tx) => {
+    await store.lockAccounts(tx, [account.id]);
     await ledger.resolve(tx, row.key, "held", "no answer from the mail server");
-    await openTask(scene.ports, tx, {
-      effectKey: `${row.key}|unknown`,
-      runId: scene.run.id,
+    await openForCsm(tx, {
+      effectKey: heldMailTask(row.key, row.attempts),
       step: command.step ?? command.path,
       key: command.key,
-      accountId: account.id,
       title: `Did the e-mail "${command.template}" reach ${account.name}? The mail server gave no answer`,
-      text: `Delivery ${row.id}`,
-      for: { kind: "csm" },
-      assignee,
-      zone: assignee.kind === "person" ? assignee.person.timezone : account.timezone,
-      calendar,
+      text: `Look whether it arrived, or ask. Then say so, or have it sent again. Delivery ${row.id}`,
+      ask: "outcome",
+      outcomes: [...HELD_MAIL_OUTCOMES],
       due: { amount: 1, unit: "bd" },
-      remind: [],
-      escalate: [],
-      required: false,
-      snoozeLimit: policy.tasks.snooze.limit,
-      ask: null,
-      outcomes: [],
-      at: scene.at,
-      now: scene.now(),
-      tellsRun: false,
-      unassignedChannel: policy.slack.unassignedChannel,
     });
   });
   return deliveryOf({ ...row, status: "held" }, scene.now());

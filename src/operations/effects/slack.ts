@@ -56,22 +56,23 @@ async function postTo(
   for (let round = 0; round < ROUNDS_MAX; round++) {
     let row: DeliveryRow | undefined = await store.read((tx) => ledger.read(tx, key));
     if (row?.status !== "wire" && !(row && isFinal(row))) {
+      let raw: string;
+      try {
+        raw = row?.raw ?? JSON.stringify(await nudge(scene, command, deliveryId(key)));
+      } catch (error) {
+        if (!(error instanceof TextFault)) throw error;
+        const outcome: Outcome = { kind: "failed", at: scene.now(), reason: error.message };
+        return { kind: "outcome", outcome, maySwitch: false };
+      }
       const claimed = await inClaim(
         scene,
-        async (tx) => (await ledger.pin(tx, [newRow(scene, command, target, key)]))[0],
+        async (tx) => (await ledger.pin(tx, [{ ...newRow(scene, command, target, key), raw }]))[0],
       );
       if (claimed.kind === "events") return claimed;
       row = claimed.value;
     }
     if (!row) throw new Error(`delivery ${key} is not in the ledger`);
-    let body: SlackBody;
-    try {
-      body = row.raw === null ? await nudge(scene, command, row.id) : (JSON.parse(row.raw) as SlackBody);
-    } catch (error) {
-      if (!(error instanceof TextFault)) throw error;
-      await store.read((tx) => ledger.drop(tx, key, "skipped", error.message));
-      return { kind: "outcome", outcome: { kind: "failed", at: scene.now(), reason: error.message }, maySwitch: false };
-    }
+    const body = JSON.parse(row.raw ?? "null") as SlackBody;
     const standing: Standing = await postSlack(ports, row, body, scene.leftMs(), async () => randomUUID());
     if (standing.kind === "later") return { kind: "retry", afterMs: standing.afterMs };
     if (standing.kind === "free") continue;

@@ -3,6 +3,7 @@ import type { Task, TaskPatch } from "../../ports/tasks.js";
 import type { Tx } from "../../ports/transactions.js";
 import type { Instant } from "../../values/instant.js";
 import type { DeskPorts } from "../perform-ports.js";
+import { settleHeldMail } from "./held-mail.js";
 import { alarmPrefix } from "./task-keys.js";
 
 /**
@@ -18,7 +19,7 @@ export function isOpenFor({ clock }: Pick<DeskPorts, "clock">, task: Task, at: I
  * The task as it is then.
  */
 export async function closeTaskWithin(
-  ports: Pick<DeskPorts, "tasks" | "store" | "clock">,
+  ports: Pick<DeskPorts, "tasks" | "store" | "clock" | "ledger">,
   tx: Tx,
   task: Task,
   patch: Required<Pick<TaskPatch, "status" | "outcome" | "note" | "closedBy" | "closedAt">>,
@@ -30,6 +31,7 @@ export async function closeTaskWithin(
     tx,
     armed.map(({ id }) => id),
   );
+  await settleHeldMail(ports, tx, closed);
   const now = ports.clock.now();
   const event = {
     id: `${SYSTEM_EVENTS.taskClosed}/${task.id}/${closed.revision}`,

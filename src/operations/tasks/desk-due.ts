@@ -4,14 +4,17 @@ import type { Task } from "../../ports/tasks.js";
 import type { Tx } from "../../ports/transactions.js";
 import type { Instant } from "../../values/instant.js";
 import { localDate, localParts } from "../../values/zone.js";
+import { postSnoozed } from "../click-nudge.js";
 import { deliveryId } from "../delivery-id.js";
+import { sendMailAgain } from "../effects/email.js";
 import { postOutbox, putNotices, type SlackTarget } from "../outbox.js";
-import type { DeskPorts } from "../perform-ports.js";
+import type { DeskPorts, PerformPorts } from "../perform-ports.js";
 import type { DueHandlers } from "../poll-due.js";
-import { readPolicy } from "../scene.js";
+import { readPolicy, sceneOf, sessionOf } from "../scene.js";
 import { changeTask } from "./change-task.js";
 import { giveTo } from "./act-on-task.js";
 import { digestIsDue } from "./digest.js";
+import { mailAgainId } from "./held-mail.js";
 import { showTask } from "./task-message.js";
 
 /** Handlers for `pollDue`, and what is to be done once it is through. */
@@ -21,9 +24,10 @@ export interface DeskDue {
   finish(): Promise<void>;
 }
 
-/** Reminders, ladders, ends of snoozes, absences and digests: `const due = deskDue(ports); await pollDue(ports, due.handlers, n); await due.finish()`. */
-export function deskDue(ports: DeskPorts): DeskDue {
+/** Reminders, ladders, ends of snoozes, absences, digests, and mails that a person has sent again: `const due = deskDue(ports); await pollDue(ports, due.handlers, n); await due.finish()`. */
+export function deskDue(ports: PerformPorts): DeskDue {
   const changed = new Set<string>();
+  const again = new Set<string>();
   return {
     handlers: {
       task_remind: (_, tx, item) => onTask(tx, item, (task, directory) => remind(ports, tx, item, task, directory)),
@@ -34,6 +38,13 @@ export function deskDue(ports: DeskPorts): DeskDue {
         return "done";
       },
       digest: (_, tx, item) => digestIsDue(ports, tx, item),
+      nudge_snooze: (_, tx, item) => postSnoozed(ports, tx, item),
+      mail_again: async (_, tx, item) => {
+        // Sent below, outside the transaction; due once more in case this process doesn't come to it.
+        await ports.store.due.arm(tx, [{ ...item, at: ports.clock.now() + AGAIN_MS * ports.clock.scale }]);
+        again.add(String(item.payload.key));
+        return "kept";
+      },
     },
     async finish() {
       const seen = [...changed];
@@ -43,6 +54,10 @@ export function deskDue(ports: DeskPorts): DeskDue {
         if (task) await showTask(ports, task);
       }
       await postOutbox(ports);
+      for (const key of [...again]) {
+        again.delete(key);
+        await sendAgain(ports, key);
+      }
     },
   };
 
@@ -62,6 +77,35 @@ export function deskDue(ports: DeskPorts): DeskDue {
     await work(task, await ports.people.directory(tx));
     changed.add(task.id);
     return "done";
+  }
+}
+
+/** Real time in which a process has sent a mail again, or another one tries. */
+const AGAIN_MS = 60_000;
+
+/** Brings a mail that a person has sent again to its end, or arms the next attempt. Never throws: it stays due. */
+async function sendAgain(ports: PerformPorts, key: string): Promise<void> {
+  const { store, ledger, clock } = ports;
+  try {
+    const found = await store.read(async (tx) => {
+      const row = await ledger.read(tx, key);
+      const run = row?.runId ? await store.runs.get(tx, row.runId) : undefined;
+      const plan = run && (await store.playbooks.plan(tx, run.hash));
+      return (
+        row &&
+        run &&
+        plan && { row, scene: sceneOf(sessionOf(ports, run, plan, { budgetMs: AGAIN_MS / 2 }), clock.now()) }
+      );
+    });
+    const next = found && (await sendMailAgain(found.scene, found.row));
+    const id = mailAgainId(key);
+    await store.transaction(async (tx) => {
+      if (!found || !next) return store.due.disarm(tx, [id]);
+      const at = "until" in next ? next.until : clock.now() + next.afterMs * clock.scale;
+      await store.due.arm(tx, [{ id, kind: "mail_again", at, accountId: found.scene.run.accountId, payload: { key } }]);
+    });
+  } catch (error) {
+    ports.onFault?.(`delivery ${key}`, error);
   }
 }
 

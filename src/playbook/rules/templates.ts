@@ -64,7 +64,7 @@ function useChecker(
   return (file, steps) => {
     const told = new Set<string>();
     for (const step of steps) {
-      const scope = mailScope(environment, model, guarded.get(step.path));
+      const scope = mailScope(environment, model, guarded.get(step.path), context.policy);
       const isEarly = ({ path }: VariableUse) =>
         Object.hasOwn(scope.facts, path) && isTooEarly(path, visible.get(step.path), draft.lostIds);
       const early = file.uses.filter(isEarly);

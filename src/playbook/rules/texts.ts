@@ -15,7 +15,7 @@ export const texts: Rule = (context) => {
   const visible = visibleSteps(draft);
   const guarded = guardedFacts(draft, (at) => context.expressions.get(placeKey(at)));
   for (const step of allSteps(draft)) {
-    const scope = textScope(environment, guarded.get(step.path));
+    const scope = textScope(environment, guarded.get(step.path), context.policy);
     for (const [inside, text] of textsOf(step)) {
       const at = [...step.at, ...inside];
       const { uses, problems } = readLiquid(text);

@@ -307,7 +307,7 @@ describe("templates that can't be filled in", () => {
   });
 
   test("a value is never in the message", async () => {
-    const error = await attempt("---\nsubject: x\n---\n{{ n | money: 'nonsense' }}", { n: 424242 }).catch((e) => e);
+    const error = await attempt("---\nsubject: x\n---\n{{ n | append }}", { n: 424242 }).catch((e) => e);
     expect((error as Error).message).toBe("welcome.en.md: line 4: can't be filled in");
   });
 
@@ -347,14 +347,31 @@ describe("templates that can't be filled in", () => {
 
 describe("texts and references", () => {
   test("Slack's markup can't be written by a value", async () => {
-    const style = { locale: "pl", timezone: "Europe/Warsaw", markup: "mrkdwn" as const, currency: "EUR" };
+    const style = { locale: "pl", timezone: "Europe/Warsaw", markup: "mrkdwn" as const };
     expect(
       await composer.text(
         "*{{ account.name }}* {{ arr | money }}",
-        { "account.name": "<!channel> <https://evil.example|A & B>", arr: 5 },
+        { "account.name": "<!channel> <https://evil.example|A & B>", arr: 5, "contract.currency": "EUR" },
         style,
       ),
     ).toBe("*&lt;!channel&gt; &lt;https://evil.example|A &amp; B&gt;* 5\u00a0€");
+  });
+
+  test.each([
+    ["{{ n | money }}", { "contract.currency": "EUR", "company.currency": "USD" }, "€5"],
+    ["{{ n | money }}", { "company.currency": "USD" }, "$5"],
+    ["{{ n | money }}", { "contract.currency": "euro", "company.currency": "USD" }, "$5"],
+    ["{{ n | money: c }}", { c: "zł", "company.currency": "USD" }, "$5"],
+    ["{{ n | money: 'GBP' }}", { "contract.currency": "EUR" }, "£5"],
+    ["{% if m < 3 %}few{% endif %}{% if m >= 0 %}some{% endif %}{% if n < 6 %}five{% endif %}", {}, "five"],
+  ])("%s with %j", async (source, variables, expected) => {
+    const style = { locale: "en", timezone: "UTC", markup: "plain" as const };
+    expect(await composer.text(source, { n: 5, ...variables }, style)).toBe(expected);
+  });
+
+  test("a locale and a zone that nobody knows read as English and UTC", async () => {
+    const style = { locale: "pl_PL", timezone: "Mars/Olympus", markup: "plain" as const };
+    expect(await composer.text("{{ at | date_long }}", { at: Date.UTC(2026, 2, 2) }, style)).toBe("March 2, 2026");
   });
 
   test("every path a template mentions, branches and front matter included", () => {

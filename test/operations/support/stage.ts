@@ -213,7 +213,11 @@ export async function performOn(
     return { row, plan };
   });
   await store.transaction((tx) => store.events.confirm(tx, run, confirm));
-  const world = storeWorld(sessionOf(ports, row, plan, row.turns, []), asOf, 0);
+  const world = storeWorld(sessionOf(ports, row, plan, { turns: row.turns }), {
+    turns: row.turns,
+    reached: asOf,
+    durable: 0,
+  });
   const hasToTell = commands.length === 0 || entries.length > 0 || status !== row.status;
   if (row.status !== "ended" && hasToTell) {
     const told = { asOf, entries, status, position: [], taken: [] };
@@ -222,7 +226,8 @@ export async function performOn(
     if (events.length > 0) return { events, outcomes: {} };
   }
   const outcomes: Record<string, Outcome> = {};
-  const after = storeWorld(sessionOf(ports, row, plan, row.turns + (hasToTell ? 1 : 0), []), asOf, 0);
+  const turns = row.turns + (hasToTell ? 1 : 0);
+  const after = storeWorld(sessionOf(ports, row, plan, { turns }), { turns, reached: asOf, durable: 0 });
   for (const command of commands) {
     const answer = await after.perform(command, asOf, status);
     if (answer.kind === "events") return { events: answer.events, outcomes };

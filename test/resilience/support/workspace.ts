@@ -45,6 +45,8 @@ export const END = "  - end: done\n";
 const BASE: Readonly<Record<string, string>> = {
   "model.yaml": `account:
   stage: { type: string, values: [onboarding, adoption, churned] }
+contract:
+  quote: { type: number }
 roles:
   contact: [champion]
   staff: [account_executive]
