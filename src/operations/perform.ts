@@ -110,7 +110,8 @@ export function storeWorld(
   return {
     hasReached: (at) => at <= reached,
     isRealTime: ports.clock.scale === 1,
-    mayGoOn: () => performance.now() < session.deadline,
+    // What is begun last still needs time for a conversation.
+    mayGoOn: () => performance.now() < session.deadline - ports.settings.budgetMs / 2,
 
     async perform(command, asOf, status) {
       if (session.run.status === "held" && status === "running")
