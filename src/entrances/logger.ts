@@ -1,4 +1,7 @@
 import pino from "pino";
+import { redact } from "../values/redact.js";
+
+export { redact };
 
 export type Logger = pino.Logger;
 
@@ -23,15 +26,6 @@ export function createLogger(
     },
     stream,
   );
-}
-
-/** The text without e-mail addresses, tokens, and passwords in URLs. */
-export function redact(text: string): string {
-  return text
-    .replace(/\b(wp_[A-Za-z0-9_-]{8})[A-Za-z0-9_-]+/g, "$1…")
-    .replace(/\bx(?:ox[a-z]|app)-[\w-]+/g, "x…")
-    .replace(/(:\/\/[^\s/:@"]+):[^\s/@"]+@/g, "$1:…@")
-    .replace(/[\w.+%-]+@(?=[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,})/g, "…@");
 }
 
 /** An error with its causes, each a line: stacks only of faults, which are ours to mend. */

@@ -15,7 +15,7 @@ export type Operated =
 
 /**
  * A person pauses, resumes, retries, skips the failed step of, or stops a run. The run decides whether it can; what it takes on is
- * in the audit. Throws what the store or Temporal throws when they are away: then nothing is known to have happened, and asking again is safe
+ * in the audit (a crash in between leaves it to the run's timeline, which names the person too). Throws what the store or Temporal throws when they are away: then nothing is known to have happened, and asking again is safe
  * (a verb that was taken on is refused the second time).
  */
 export async function operateRun(ports: OperatePorts, run: string, verb: OperatorVerb, by: string): Promise<Operated> {
@@ -26,6 +26,6 @@ export async function operateRun(ports: OperatePorts, run: string, verb: Operato
   const at = clock.now();
   const answer = await ports.workflows.operate(run, verb, by, at);
   if (!answer.ok) return { kind: "refused", reason: answer.reason };
-  await store.read((tx) => audit.record(tx, { at, actor: by, action: `run.${verb}`, subject: run }));
+  await store.transaction((tx) => audit.record(tx, { at, actor: by, action: `run.${verb}`, subject: run }));
   return { kind: "done" };
 }

@@ -1,5 +1,6 @@
 import type { Band } from "../customers/hysteresis.js";
 import type { HealthPorts } from "../ports/health.js";
+import type { Tx } from "../ports/transactions.js";
 import type { Instant } from "../values/instant.js";
 import { measureHealthWithin, type ShownHealth } from "./measure-health.js";
 
@@ -21,8 +22,13 @@ export type OverrideOutcome =
 /**
  * Shows this status instead of the model's until it expires, over every recomputation; a second one replaces the first.
  * Tells `health.changed` with cause `override` where what is shown changes. Arms the due item `override_expiry`.
+ * `alongside` (the audit) happens in the same transaction, last; not at all if nothing was done.
  */
-export async function overrideHealth(ports: HealthPorts, override: OverrideHealth): Promise<OverrideOutcome> {
+export async function overrideHealth(
+  ports: HealthPorts,
+  override: OverrideHealth,
+  alongside?: (tx: Tx) => Promise<void>,
+): Promise<OverrideOutcome> {
   const { store, health, clock } = ports;
   const { accountId, reason, until } = override;
   return store.transaction(async (tx) => {
@@ -35,19 +41,27 @@ export async function overrideHealth(ports: HealthPorts, override: OverrideHealt
     if (until <= at) return { ok: false, problem: "until_is_past" };
     await health.setOverride(tx, { ...override, at });
     await store.due.arm(tx, [{ id: expiryId(accountId), kind: "override_expiry", at: until, accountId, payload: {} }]);
-    return { ok: true, health: await measureHealthWithin(tx, ports, accountId, at, "override") };
+    const shown = await measureHealthWithin(tx, ports, accountId, at, "override");
+    await alongside?.(tx);
+    return { ok: true, health: shown };
   });
 }
 
 /** Gives the word back to the model before the override expires: `health.changed` with cause `override`. */
-export async function removeHealthOverride(ports: HealthPorts, accountId: string): Promise<OverrideOutcome> {
+export async function removeHealthOverride(
+  ports: HealthPorts,
+  accountId: string,
+  alongside?: (tx: Tx) => Promise<void>,
+): Promise<OverrideOutcome> {
   const { store, health, clock } = ports;
   return store.transaction(async (tx) => {
     await store.lockAccounts(tx, [accountId]);
     if ((await health.override(tx, accountId)) === undefined) return { ok: false, problem: "not_overridden" };
     await health.clearOverride(tx, accountId);
     await store.due.disarm(tx, [expiryId(accountId)]);
-    return { ok: true, health: await measureHealthWithin(tx, ports, accountId, clock.now(), "override") };
+    const shown = await measureHealthWithin(tx, ports, accountId, clock.now(), "override");
+    await alongside?.(tx);
+    return { ok: true, health: shown };
   });
 }
 

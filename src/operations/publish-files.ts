@@ -19,14 +19,13 @@ export async function publishFiles(
   const compiled = compileWorkspace(files);
   const { diagnostics } = compiled;
   if (!isPublishable(compiled)) return { kind: "refused", diagnostics };
-  const report = await publish(ports, workspaceOf(compiled, files), by);
-  await ports.store.read((tx) =>
+  const report = await publish(ports, workspaceOf(compiled, files), by, (tx, { playbooks, retired, configurations }) =>
     ports.audit.record(tx, {
       at: ports.clock.now(),
       actor: by,
       action: "playbooks.publish",
-      subject: report.playbooks.map(({ playbook, number }) => `${playbook}@${number}`).join(" "),
-      detail: { retired: report.retired, configurations: report.configurations },
+      subject: playbooks.map(({ playbook, number }) => `${playbook}@${number}`).join(" "),
+      detail: { retired, configurations },
     }),
   );
   return { kind: "published", report, diagnostics };

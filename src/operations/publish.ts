@@ -2,6 +2,7 @@ import { canonicalJson } from "../values/canonical-json.js";
 import type { Segments } from "../customers/model.js";
 import type { ConfigurationKind, Workspace } from "../ports/playbooks.js";
 import type { Ports } from "../ports/store.js";
+import type { Tx } from "../ports/transactions.js";
 import { armBefore, armEvery, triggerPrefix } from "./arm-triggers.js";
 import { updateSegments } from "./update-segments.js";
 
@@ -23,9 +24,14 @@ const ACCOUNTS_PER_STEP = 500;
 /**
  * Makes the workspace what new runs are made of, whole or not at all: templates, configurations, versions; then arms what
  * falls due. Live runs stay on their hash. A segment that is new or changed is evaluated without anybody entering it.
- * Idempotent: publishing the same again changes nothing.
+ * Idempotent: publishing the same again changes nothing. `alongside` (the audit) happens in the same transaction, last.
  */
-export async function publish(ports: Ports, workspace: Workspace, by: string): Promise<PublishReport> {
+export async function publish(
+  ports: Ports,
+  workspace: Workspace,
+  by: string,
+  alongside?: (tx: Tx, report: PublishReport) => Promise<void>,
+): Promise<PublishReport> {
   const { store, clock } = ports;
   const at = clock.now();
   return store.transaction(async (tx) => {
@@ -70,6 +76,8 @@ export async function publish(ports: Ports, workspace: Workspace, by: string): P
       await armBefore(store, tx, plans, ids, at);
     }
     await armEvery(store, tx, plans, at);
-    return { playbooks, retired, configurations };
+    const report = { playbooks, retired, configurations };
+    await alongside?.(tx, report);
+    return report;
   });
 }

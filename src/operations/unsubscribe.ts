@@ -1,4 +1,5 @@
 import { SYSTEM_EVENTS } from "../engine/event.js";
+import type { Audit } from "../ports/audit.js";
 import type { Clock } from "../ports/clock.js";
 import type { Customers } from "../ports/customers.js";
 import type { Events } from "../ports/events.js";
@@ -14,6 +15,7 @@ export interface UnsubscribePorts {
   };
   readonly people: Pick<People, "contacts">;
   readonly suppressions: Pick<Suppressions, "link" | "of" | "add">;
+  readonly audit: Pick<Audit, "record">;
   readonly clock: Clock;
 }
 
@@ -30,7 +32,7 @@ export interface Unsubscribing {
  * tell. Concerns the address that the contact has now. Throws `StoreUnavailable`.
  */
 export async function unsubscribe(ports: UnsubscribePorts, { token, all }: Unsubscribing): Promise<void> {
-  const { store, people, suppressions, clock } = ports;
+  const { store, people, suppressions, audit, clock } = ports;
   await store.transaction(async (tx) => {
     const link = await suppressions.link(tx, token);
     if (link === undefined) return;
@@ -59,6 +61,13 @@ export async function unsubscribe(ports: UnsubscribePorts, { token, all }: Unsub
       source: "unsubscribe",
     };
     await store.events.append(tx, [event], clock.now());
+    await audit.record(tx, {
+      at: clock.now(),
+      actor: `contact:${contactId}`,
+      action: "suppression.add",
+      subject: contactId,
+      detail: { category, reason: "unsubscribed" },
+    });
   });
 }
 

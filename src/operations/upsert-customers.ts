@@ -23,6 +23,8 @@ export interface UpsertOptions {
   readonly at?: Instant | undefined;
   /** `import`, `http`, … */
   readonly source: string;
+  /** In the same transaction, last, where anything changed: for the audit. */
+  readonly alongside?: (tx: Tx, changed: UpsertReport["changed"]) => Promise<void>;
 }
 
 export interface UpsertOutcome extends UpsertReport {
@@ -56,6 +58,7 @@ export async function upsertCustomers(
     await appendFactsChanged(store, tx, model, result.accounts, options.source, now);
     await armAbsences(store, tx, result.absences, now);
     const matchedEvents = await matchEvents(store, tx, result.arrived, now);
+    if (Object.values(result.changed).some((count) => count > 0)) await options.alongside?.(tx, result.changed);
     return {
       changed: result.changed,
       refused: [...refused, ...result.refused.map((row) => ({ ...row, index: indexOf(row.kind, row.index) }))].sort(

@@ -11,7 +11,8 @@ export type DueKind =
   | "absence"
   | "override_expiry"
   | "mail_again"
-  | "nudge_snooze";
+  | "nudge_snooze"
+  | "retention";
 
 /** Something that falls due on domain time and belongs to no run. */
 export interface DueItem {

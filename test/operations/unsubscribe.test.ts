@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { postgresAudit } from "../../src/adapters/postgres/audit.js";
 import { type Database, openDatabase } from "../../src/adapters/postgres/database.js";
 import { postgresPeople } from "../../src/adapters/postgres/people.js";
 import { postgresStore } from "../../src/adapters/postgres/store.js";
@@ -19,6 +20,7 @@ describe("unsubscribing", () => {
     store: postgresStore(database),
     people: postgresPeople(),
     suppressions,
+    audit: postgresAudit(),
     clock: { scale: 1, now: () => now, realMsUntil: () => 0 },
   });
 

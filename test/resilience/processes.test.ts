@@ -1,7 +1,8 @@
 import { createHmac } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import postgres from "postgres";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { freePort } from "../../src/local/free-port.js";
 import { eventually, pause, type Production, runWaypost, startProduction, startProgram } from "./support/production.js";
@@ -170,3 +171,64 @@ test("killed again and again while it works, at other moments each time", async 
     expect(waypost.mailsTo(account)).toEqual([`hello for ${account}`, `bye for ${account}`]);
   expect([waypost.mailbox.stats().duplicated, waypost.desk.stats().duplicated]).toEqual([0, 0]);
 }, 60_000);
+
+test("what a person changes at the command line is in the audit, which verifies, and shows what was altered", async () => {
+  await waypost.account("audited");
+  writeFileSync(join(waypost.folder, "accounts.csv"), "id,name\naudited,Audited Ltd\n");
+  const commands: readonly (readonly string[])[] = [
+    ["import", "accounts.csv"],
+    ["event", "signal.raised", "--account", "audited", "--set", "reason=none", "--id", "audited-1"],
+    ["event", "signal.raised", "--account", "audited", "--set", "reason=none", "--id", "audited-1"],
+    [
+      "health",
+      "audited",
+      "--override",
+      "red",
+      "--reason",
+      "pat@audited.example said so",
+      "--until",
+      "2099-01-01T00:00Z",
+    ],
+    ["health", "audited", "--clear"],
+    ["hold", "--playbook", "walk", "--reason", "typo"],
+    ["release", "--playbook", "walk"],
+    ["release", "--playbook", "walk"],
+    ["token", "create", "short-lived", "--scope", "runs:read", "--expires", "2099-01-01T00:00:00Z"],
+    ["token", "revoke", "short-lived"],
+  ];
+  for (const command of commands) {
+    const { code, stderr, stdout } = await waypost.waypost(...command);
+    expect([command.join(" "), code, code === 0 ? "" : stderr + stdout]).toEqual([command.join(" "), 0, ""]);
+  }
+  const { rows } = (await waypost.waypost("audit", "list", "--json")).json();
+  const byHand = rows.filter(({ actor }: { actor: string }) => actor.startsWith("cli:")).reverse();
+  expect(
+    byHand.map(({ action, subject, detail }: Record<string, unknown>) => [action, subject, detail ?? null]).slice(-8),
+  ).toEqual([
+    ["customers.import", "customers", { accounts: 1 }],
+    ["event.append", "audited-1", { name: "signal.raised", account: "audited", status: "accepted" }],
+    [
+      "health.override",
+      "audited",
+      { status: "red", reason: "…@audited.example said so", until: "2099-01-01T00:00:00Z" },
+    ],
+    ["health.override_removed", "audited", null],
+    ["switch.on", "playbook:walk", { reason: "typo" }],
+    ["switch.off", "playbook:walk", null],
+    ["token.create", "short-lived", { scopes: ["runs:read"] }],
+    ["token.revoke", "short-lived", null],
+  ]);
+
+  const whole = await waypost.waypost("audit", "verify", "--json");
+  expect([whole.code, whole.json().ok]).toEqual([0, true]);
+  const { head } = whole.json();
+  expect((await waypost.waypost("audit", "verify", "--head", head)).code).toBe(0);
+  expect((await waypost.waypost("audit", "verify", "--head", "nonsense")).code).toBe(2);
+  const client = postgres(waypost.database.url, { max: 1, onnotice: () => {} });
+  await client.unsafe(
+    "alter table audit disable trigger user; update audit set actor = 'nobody' where seq = 2; alter table audit enable trigger user",
+  );
+  const altered = await waypost.waypost("audit", "verify");
+  expect([altered.code, altered.stdout.split("\n")[0]]).toEqual([1, "NOT AS WRITTEN: row 2 is not as it was written"]);
+  await client.end();
+}, 120_000);

@@ -181,6 +181,10 @@ export const SHIPPED_SCENARIOS: readonly ShippedScenario[] = [
     ],
     reactions: [...diligent, closes("touch", "60h", "first_value_confirmed")],
   }),
+  onboarding("a kickoff that no calendar knows of", "onboarded", {
+    script: [event("meeting.booked", "2026-03-03", { kind: "kickoff" })],
+    reactions: [...diligent, closes("touch", "20h", "first_value_confirmed")],
+  }),
   lowTouch("never shows up", "not_activated"),
   lowTouch("activates on the third day", "activated", {
     script: [
@@ -319,6 +323,13 @@ export const SHIPPED_SCENARIOS: readonly ShippedScenario[] = [
       contractChange("2026-09-01", { end_date: "2027-01-31" }),
     ],
   }),
+  renewal("the proposal is a week late", "undecided", { reactions: [closes("proposal_task", "150h")] }),
+  renewal(
+    "renews by itself, and nobody records it",
+    "undecided",
+    {},
+    given({ touch_model: "high", stage: "retention" }, { end_date: "2026-12-31", notice_days: 90, auto_renew: true }),
+  ),
   renewal(
     "low touch: three notices",
     "won",

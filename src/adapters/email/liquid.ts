@@ -123,7 +123,9 @@ function registerFilters(engine: LiquidEngine): void {
     if (at === undefined) return value;
     const { locale, timezone } = styleOf(this);
     const timeZone = typeof value === "number" ? timezone : "UTC";
-    return new Intl.DateTimeFormat(locale, { dateStyle: "long", timeZone }).format(at);
+    const text = new Intl.DateTimeFormat(locale, { dateStyle: "long", timeZone }).format(at);
+    // In Russian a sentence would end with two points, and a letter spells it out anyway.
+    return text.replace(/\sг\.$/, " года");
   });
   engine.registerFilter("number", function (this: FilterThis, value: unknown, digits?: unknown) {
     if (typeof value !== "number") return value;

@@ -23,12 +23,15 @@ export interface DatabaseOptions {
   readonly poolMax?: number;
   /** Longest statement, real milliseconds; default 20,000. */
   readonly statementTimeoutMs?: number;
+  /** A connection on which nothing was heard or said for so long is given up, real milliseconds; default twice `statementTimeoutMs`. */
+  readonly silenceMaxMs?: number;
   /** Shown in `pg_stat_activity`. */
   readonly applicationName?: string;
 }
 
 /** Opens a pool; connects with the first statement. */
 export function openDatabase(url: string, options: DatabaseOptions = {}): Database {
+  const silenceMaxMs = options.silenceMaxMs ?? (options.statementTimeoutMs ?? 20_000) * 2;
   const client = postgres(url, {
     max: options.poolMax ?? 10,
     connect_timeout: 5,
@@ -36,7 +39,7 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
     max_lifetime: 30 * 60,
     backoff: reconnectAfterSeconds,
     onnotice: () => {},
-    ...({ socket: openSocket } as object),
+    ...({ socket: (to: SocketAddress) => openSocket(to, silenceMaxMs) } as object),
     connection: {
       application_name: options.applicationName ?? "waypost",
       statement_timeout: options.statementTimeoutMs ?? 20_000,
@@ -120,15 +123,25 @@ function reconnectAfterSeconds(attempt: number): number {
   return Math.min(0.05 * 2 ** Math.min(attempt, 10), 1) * (0.5 + Math.random() / 2);
 }
 
+interface SocketAddress {
+  readonly path?: string;
+  readonly host: readonly string[];
+  readonly port: readonly number[];
+}
+
 /**
- * The driver's own socket, but one that the other side closes before a word was said (a proxy without a server behind it)
+ * The driver's own socket, but one that fails after a long silence: where the network vanishes without a word, the system would wait a quarter of
+ * an hour, and with it everything that has a statement under way. No statement takes as long, and a connection that is only idle may go. And one that the other side closes before a word was said (a proxy without a server behind it)
  * fails: the driver would connect again for ever, and whoever asked would wait as long.
  */
-function openSocket({ path, host, port }: { path?: string; host: readonly string[]; port: readonly number[] }): Socket {
+function openSocket({ path, host, port }: SocketAddress, silenceMaxMs: number): Socket {
   const socket = path ? connect(path) : connect(port[0] as number, host[0] as string);
   socket.once("end", () => {
     if (socket.bytesRead > 0) return;
     socket.destroy(Object.assign(new Error("the server closed the connection at once"), { code: "ECONNRESET" }));
+  });
+  socket.setTimeout(silenceMaxMs, () => {
+    socket.destroy(Object.assign(new Error("the server has been silent for too long"), { code: "ETIMEDOUT" }));
   });
   // For the certificate's name.
   return Object.assign(socket, { host: host[0], port: port[0] });

@@ -4,6 +4,7 @@
  */
 import { sql } from "drizzle-orm";
 import {
+  bigint,
   bigserial,
   boolean,
   customType,
@@ -633,10 +634,23 @@ export const tokens = pgTable("tokens", {
 });
 
 export const audit = pgTable("audit", {
+  /** Given by the head, without gaps. */
   seq: bigserial({ mode: "number" }).primaryKey(),
   at: instant().notNull(),
   actor: text().notNull(),
   action: text().notNull(),
   subject: text().notNull(),
   detail: jsonb().$type<Record<string, unknown>>(),
+  /** Hash of the row before, and of this one; null in rows from before they were chained. A trigger refuses UPDATE, DELETE and TRUNCATE. */
+  previous: text(),
+  hash: text(),
+});
+
+/** One row: the last of `audit`, and the lock of who appends. */
+export const auditHead = pgTable("audit_head", {
+  id: integer().primaryKey().default(1),
+  seq: bigint({ mode: "number" }).notNull(),
+  hash: text().notNull(),
+  /** Rows up to this one are from before rows were chained. */
+  unchained: bigint({ mode: "number" }).notNull(),
 });

@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { StoreUnavailable } from "../../ports/transactions.js";
 import { EnvironmentFault } from "../environment.js";
 import { AnswerNo, EXIT, outputOf, UsageFault } from "./answer.js";
+import { registerAudit } from "./commands/audit.js";
 import { registerDemo } from "./commands/demo.js";
 import { registerDev } from "./commands/dev.js";
 import { registerDoctor } from "./commands/doctor.js";
@@ -33,6 +34,7 @@ const REGISTRARS = [
   registerWhen,
   registerDoctor,
   registerToken,
+  registerAudit,
   registerProcesses,
 ];
 

@@ -39,6 +39,10 @@ export interface AppOptions {
   readonly readiness: () => Promise<{ readonly postgres: boolean; readonly temporal: boolean }>;
   /** Sustained requests a second for each token; a burst of five times as many is fine. */
   readonly requestsPerSecond: number;
+  /** For tests: real milliseconds that the token's look-up, and then the work, may each take. Default 8 and 25 s. */
+  readonly patience?: { readonly tokenMs: number; readonly workMs: number };
+  /** For tests: requests under way at once. Default 1,000. */
+  readonly underWayMax?: number;
   /** Told of what was answered with 500: ids, no bodies. */
   readonly onFault: (what: string, error: unknown) => void;
 }
@@ -47,6 +51,11 @@ export interface AppOptions {
 const RETRY_AFTER_S = 5;
 /** Wrong tokens from one address, a second: guessing is hopeless anyway, this keeps it from costing anything. */
 const STRANGERS_PER_SECOND = 5;
+
+/** Above the store's own time-outs: what reaches it is a connection that is silent, or a queue behind such. */
+const PATIENCE = { tokenMs: 8_000, workMs: 25_000 };
+/** Behind a silent store requests would gather without end. */
+const UNDER_WAY_MAX = 1_000;
 
 /** Everything under `/v1`, in the order of the document. */
 export function routesOf(ports: HttpPorts): readonly Route[] {
@@ -73,6 +82,9 @@ export function createApp(options: AppOptions): Hono {
   const limits: Limits = {
     tokens: createRateLimit({ perSecond, burst: perSecond * 5 }),
     strangers: createRateLimit({ perSecond: STRANGERS_PER_SECOND, burst: STRANGERS_PER_SECOND * 10 }),
+    patience: options.patience ?? PATIENCE,
+    underWay: 0,
+    underWayMax: options.underWayMax ?? UNDER_WAY_MAX,
   };
 
   app.use("*", async (context, next) => {
@@ -112,10 +124,17 @@ export function createApp(options: AppOptions): Hono {
 interface Limits {
   readonly tokens: RateLimit;
   readonly strangers: RateLimit;
+  readonly patience: { readonly tokenMs: number; readonly workMs: number };
+  /** Work that has not ended, its caller answered or not. */
+  underWay: number;
+  readonly underWayMax: number;
 }
 
 async function answer(context: Context, route: Route, ports: HttpPorts, limits: Limits): Promise<Response> {
-  const principal = await authenticate(context, ports, limits);
+  if (limits.underWay >= limits.underWayMax)
+    throw unavailable("too many requests are under way; nothing was taken, ask again");
+  const { tokenMs, workMs } = limits.patience;
+  const principal = await inTime(limits, tokenMs, authenticate(context, ports, limits));
   const waitS = limits.tokens.take(principal.name);
   if (waitS > 0) throw tooMany(waitS);
   if (!allows(principal, route.scope))
@@ -127,9 +146,35 @@ async function answer(context: Context, route: Route, ports: HttpPorts, limits: 
     principal,
     header: (name) => context.req.header(name),
   };
-  const { status, body, headers } = await route.run(asked as Asked<never, never>);
+  const { status, body, headers } = await inTime(limits, workMs, route.run(asked as Asked<never, never>));
   const init = { status, headers: { "cache-control": "no-store", ...headers } };
   return body === undefined ? new Response(null, init) : Response.json(body, init);
+}
+
+/** The work's result, or a 503 when it has not come in time: the work goes on, and the same request again, with the same id, does nothing twice. */
+async function inTime<T>(limits: Limits, ms: number, work: Promise<T>): Promise<T> {
+  limits.underWay += 1;
+  const ended = work.finally(() => {
+    limits.underWay -= 1;
+  });
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(unavailable("no answer in time; it may have been taken: ask again, with the same id")),
+      ms,
+    );
+  });
+  try {
+    return await Promise.race([ended, late]);
+  } finally {
+    clearTimeout(timer);
+    // Nobody hears it any more.
+    ended.catch(() => {});
+  }
+}
+
+function unavailable(detail: string): Problem {
+  return new Problem("unavailable", detail, { headers: { "retry-after": String(RETRY_AFTER_S) } });
 }
 
 async function authenticate(context: Context, ports: HttpPorts, { strangers }: Limits): Promise<Principal> {
@@ -207,11 +252,10 @@ function invalid(detail: string, errors: Problem["errors"]): Problem {
 
 function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
-  const headers = { "retry-after": String(RETRY_AFTER_S) };
   if (error instanceof StoreUnavailable)
-    return new Problem("unavailable", "the database can't be reached; nothing was taken, ask again", { headers });
+    return unavailable("the database can't be reached; ask again, with the same id");
   if (error instanceof Error && error.name === "TemporalUnavailable")
-    return new Problem("unavailable", "Temporal, or every worker, can't be reached; ask again", { headers });
+    return unavailable("Temporal, or every worker, can't be reached; ask again");
   return new Problem("fault", "this is our fault; it was noted");
 }
 

@@ -8,7 +8,6 @@ import type { EnvironmentWith, SERVER_NEEDS } from "../environment.js";
 import { createLogger, type Logger } from "../logger.js";
 import { createTaskActions } from "../slack/operations-actions.js";
 import { createSlackEntrance, type SlackEntrance } from "../slack/receiver.js";
-import type { TaskActions } from "../slack/task-actions.js";
 import { wire, type Wired } from "../wire.js";
 import { createApp } from "./app.js";
 
@@ -120,7 +119,7 @@ function slackEntrance(
     signingSecret: signingSecret ?? "",
     ...(appToken === undefined ? {} : { appToken }),
     ...(apiUrl === undefined ? {} : { apiUrl }),
-    actions: audited(createTaskActions(wired), wired),
+    actions: createTaskActions(wired),
     poster: wired.slackApi,
     messages: wired.composer,
     log: postgresSlackRequests(wired.database),
@@ -129,27 +128,6 @@ function slackEntrance(
     ...(wired.clock.scale === 1 ? {} : { ackAfterMs: 20_000 }),
     onFault: wired.onFault,
   });
-}
-
-/** What people do in Slack is in the audit, like everything that people do. */
-function audited(actions: TaskActions, { store, audit, clock }: Wired): TaskActions {
-  return {
-    ...actions,
-    async act(act) {
-      const result = await actions.act(act);
-      if (result.kind === "done") {
-        const entry = {
-          at: act.at ?? clock.now(),
-          actor: act.by,
-          action: `task.${act.verb}`,
-          subject: act.task,
-          detail: { via: "slack" },
-        };
-        await store.read((tx) => audit.record(tx, entry));
-      }
-      return result;
-    },
-  };
 }
 
 async function replay(slack: SlackEntrance, wired: Wired): Promise<void> {

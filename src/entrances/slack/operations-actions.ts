@@ -4,13 +4,16 @@ import type { DeskPorts } from "../../operations/perform-ports.js";
 import { actOnTask, type TaskAction, type TaskAnswer } from "../../operations/tasks/act-on-task.js";
 import { deskHome } from "../../operations/tasks/desk-home.js";
 import { taskCard } from "../../operations/tasks/task-message.js";
+import type { Audit } from "../../ports/audit.js";
 import type { Portfolio } from "../../ports/desk-home.js";
 import { parseDuration } from "../../values/duration.js";
 import type { Instant } from "../../values/instant.js";
 import type { TaskAct, TaskActions, TaskActResult } from "./task-actions.js";
 
 /** What the Slack entrance asks, answered by the operations. */
-export function createTaskActions(ports: DeskPorts & { readonly portfolio: Portfolio }): TaskActions {
+export function createTaskActions(
+  ports: DeskPorts & { readonly portfolio: Portfolio; readonly audit: Audit },
+): TaskActions {
   const { store, people, tasks } = ports;
 
   async function resultOf(acting: DeskPorts, answer: TaskAnswer): Promise<TaskActResult> {
@@ -50,12 +53,16 @@ export function createTaskActions(ports: DeskPorts & { readonly portfolio: Portf
       const action = actionOf(act);
       if (action === undefined) return { kind: "refused", reason: "That is no length of time that Waypost knows." };
       const acting = at(ports, act.at);
-      const answer = await actOnTask(acting, {
-        task: act.task,
-        actor: { id: act.by },
-        revision: act.revision,
-        action,
-      });
+      const request = { task: act.task, actor: { id: act.by }, revision: act.revision, action };
+      const answer = await actOnTask(acting, request, (tx, task) =>
+        ports.audit.record(tx, {
+          at: acting.clock.now(),
+          actor: act.by,
+          action: `task.${act.verb}`,
+          subject: task.id,
+          detail: { via: "slack", revision: task.revision },
+        }),
+      );
       return resultOf(acting, answer);
     },
     async nudgeClicked({ deliveryId, action, by, at: when }) {

@@ -2,11 +2,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { DefaultLogger, makeTelemetryFilterString, Runtime } from "@temporalio/worker";
 import { createActivities } from "../../../activities/index.js";
 import { migrate } from "../../adapters/postgres/migrate.js";
+import { postgresRetention } from "../../adapters/postgres/retention.js";
 import { ensureSweepSchedule } from "../../adapters/temporal/sweep-schedule.js";
 import { createRunWorker, type RunWorkerOptions } from "../../adapters/temporal/worker.js";
 import { dispatchBatch } from "../../operations/dispatch-events.js";
 import { expireHealthOverride } from "../../operations/override-health.js";
 import { postOutbox } from "../../operations/outbox.js";
+import { armRemoval, removeOld } from "../../operations/remove-old.js";
 import { pollDue } from "../../operations/poll-due.js";
 import { sweepDue } from "../../operations/sweep-health.js";
 import { deskDue } from "../../operations/tasks/desk-due.js";
@@ -142,11 +144,13 @@ async function createWorker(
 function loopsOf(wired: Wired): PollLoop[] {
   const { store, clock, onFault } = wired;
   const desk = deskDue(wired);
+  const retention = postgresRetention();
   const overrideExpiry: DueHandlers = {
     override_expiry: async (_ports, _tx, item) => {
       if (item.accountId !== undefined) await expireHealthOverride(wired.healthPorts, item.accountId, item.at);
       return "done";
     },
+    retention: (ports, tx, item) => removeOld({ ...ports, retention }, tx, item),
   };
   return [
     ...Array.from({ length: DISPATCHERS }, (_, index) => ({
@@ -173,10 +177,10 @@ function loopsOf(wired: Wired): PollLoop[] {
     },
     { name: "Slack outbox", everyMs: OUTBOX_EVERY_MS, work: () => postOutbox(wired) },
     {
-      name: "digests",
+      name: "digests and removal",
       everyMs: DIGESTS_EVERY_MS,
       work: async () => {
-        await armDigestsIfPublished(wired);
+        await armDailyIfPublished(wired);
         return 0;
       },
     },
@@ -185,14 +189,16 @@ function loopsOf(wired: Wired): PollLoop[] {
 
 async function sweep(wired: Wired): Promise<number> {
   const reports = await sweepDue(wired.healthPorts, wired.clock.now());
-  await armDigestsIfPublished(wired);
+  await armDailyIfPublished(wired);
   return reports.reduce((sum, { accounts }) => sum + accounts, 0);
 }
 
 /** Before the first publication there is no policy, and nobody to tell anything. */
-async function armDigestsIfPublished(wired: Wired): Promise<void> {
+async function armDailyIfPublished(wired: Wired): Promise<void> {
   const policy = await wired.store.read((tx) => wired.store.playbooks.configuration(tx, "policy"));
-  if (policy !== undefined) await armDigests(wired, wired.clock.now());
+  if (policy === undefined) return;
+  await armDigests(wired, wired.clock.now());
+  await armRemoval(wired);
 }
 
 async function schedule({ temporal, taskQueue, clock }: Wired): Promise<void> {

@@ -54,15 +54,22 @@ export const NOTE_MAX = 3_000;
 
 /**
  * Does what a person asks of a task, if they may and it is still as they saw it; tells its run when it closes, and brings its Slack messages up to
- * date. Its due date is never moved by this: fixed when it was opened, kept when it is handed on.
+ * date. Its due date is never moved by this: fixed when it was opened, kept when it is handed on. `alongside` (the audit) happens in the same
+ * transaction, last; not at all if nothing was done.
  */
-export async function actOnTask(ports: DeskPorts, request: TaskRequest): Promise<TaskAnswer> {
+export async function actOnTask(
+  ports: DeskPorts,
+  request: TaskRequest,
+  alongside?: (tx: Tx, task: Task) => Promise<void>,
+): Promise<TaskAnswer> {
   const { store, tasks } = ports;
   const known = await store.read((tx) => tasks.read(tx, request.task));
   if (!known) return refused("not_found", `there is no task ${request.task}`);
   const answer = await store.transaction(async (tx) => {
     await store.lockAccounts(tx, [known.accountId]);
-    return actWithin(ports, tx, request, ports.clock.now());
+    const answer = await actWithin(ports, tx, request, ports.clock.now());
+    if (answer.kind === "done") await alongside?.(tx, answer.task);
+    return answer;
   });
   if (answer.kind === "done") await showTask(ports, answer.task);
   if (answer.kind === "done" && request.action.kind === "reassign") await postOutbox(ports);

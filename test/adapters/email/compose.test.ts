@@ -143,7 +143,7 @@ describe("languages", () => {
 
   test.each([
     ["en", "Żółw & ёж", "May 4, 2026, PLN 1,234.50, 42%", "You receive this mail because"],
-    ["ru", "Начало — «ёж»", "4 мая 2026 г., 1 234,50 PLN, 42 %", "Вы получили это письмо"],
+    ["ru", "Начало — «ёж»", "4 мая 2026 года, 1 234,50 PLN, 42 %", "Вы получили это письмо"],
     ["pl", "Zażółć gęślą jaźń 🎉", "4 maja 2026, 1234,50 zł, 42%", "Otrzymują Państwo tę wiadomość"],
     ["pl-PL", "x", "4 maja 2026, 1234,50 zł, 42%", "Otrzymują Państwo tę wiadomość"],
     ["de", "x", "4. Mai 2026, 1.234,50 PLN, 42 %", "You receive this mail because"],

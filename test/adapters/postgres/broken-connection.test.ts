@@ -4,6 +4,7 @@ import { type Database, inside, openDatabase } from "../../../src/adapters/postg
 import { StoreUnavailable } from "../../../src/ports/transactions.js";
 import { type Cable, startCable } from "../../entrances/support/cable.js";
 import { type FreshDatabase, freshDatabase } from "../../support/database.js";
+import { startTcpProxy } from "../../support/tcp-proxy.js";
 
 let fresh: FreshDatabase;
 let cable: Cable;
@@ -72,3 +73,32 @@ test("connections that break at any moment, with statements buffered or under wa
     await everyConnectionWorks();
   }
 }, 60_000);
+
+test("a connection that falls silent under a statement is given up, and the next works", async () => {
+  const proxy = await startTcpProxy(new URL(fresh.url).host);
+  const url = new URL(fresh.url);
+  url.host = `127.0.0.1:${proxy.port}`;
+  const own = openDatabase(url.toString(), { poolMax: 1, silenceMaxMs: 400 });
+  try {
+    const once = () => own.read((tx) => inside(tx).execute(sql`select 1 as one`));
+    await once();
+    proxy.freeze();
+    const began = performance.now();
+    await expect(once()).rejects.toBeInstanceOf(StoreUnavailable);
+    expect(performance.now() - began).toBeLessThan(3_000);
+    await proxy.restore();
+    // The attempt to connect anew that was under way breaks off with the restoring.
+    const again = async (left: number): Promise<unknown> =>
+      once().catch((error) => {
+        if (left === 0) throw error;
+        return new Promise((resolve) => setTimeout(resolve, 100)).then(() => again(left - 1));
+      });
+    await expect(again(30)).resolves.toEqual([{ one: 1 }]);
+    // One that was only idle goes quietly.
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    await expect(once()).resolves.toEqual([{ one: 1 }]);
+  } finally {
+    await own.close();
+    await proxy.stop();
+  }
+});

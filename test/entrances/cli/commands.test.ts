@@ -65,6 +65,8 @@ test("every command says what it does, and all that answer have --json", async (
       "token create",
       "token list",
       "token revoke",
+      "audit list",
+      "audit verify",
     ]),
   );
   for (const [name, command] of all) {

@@ -1,3 +1,4 @@
+import { postgresAudit } from "../../../src/adapters/postgres/audit.js";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -47,7 +48,7 @@ beforeAll(async () => {
     token: "xoxb-test",
     signingSecret: "secret",
     apiUrl: desk.apiUrl,
-    actions: createTaskActions({ ...ports, portfolio: postgresPortfolio() }),
+    actions: createTaskActions({ ...ports, portfolio: postgresPortfolio(), audit: postgresAudit() }),
     poster,
     messages,
     log: postgresSlackRequests(stage.database),

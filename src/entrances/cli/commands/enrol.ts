@@ -45,7 +45,13 @@ export function registerEnrol(program: Command): void {
             now,
           );
           if (result.kind !== "refused") {
-            await audit.record(tx, { at: now, actor: actor(), action: "enrol", subject: result.run });
+            await audit.record(tx, {
+              at: now,
+              actor: actor(),
+              action: "run.enrol",
+              subject: result.run,
+              detail: { kind: result.kind },
+            });
           }
           return result;
         }),

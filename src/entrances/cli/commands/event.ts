@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
 import type { Command } from "commander";
 import type { Model } from "../../../customers/model.js";
-import { appendEvents, type IncomingEvent } from "../../../operations/append-events.js";
+import { appendEventsWithin, type IncomingEvent } from "../../../operations/append-events.js";
 import { validateEvent } from "../../../operations/validate-event.js";
 import { AnswerNo, outputOf, UsageFault } from "../answer.js";
 import { collect, instantArgument, readPairs } from "../arguments.js";
-import { withInstallation } from "../session.js";
+import { actor, withInstallation } from "../session.js";
 
 interface EventOptions {
   readonly account?: string;
@@ -42,8 +42,19 @@ export function registerEvent(program: Command): void {
         const problems = validateEvent(model, event, wired.clock);
         if (problems.length > 0)
           throw new UsageFault(problems.map(({ field, message }) => `${field}: ${message}`).join("\n"));
-        const [appended] = await appendEvents(wired, [event], "cli");
-        return appended;
+        const { store, clock, audit } = wired;
+        return store.transaction(async (tx) => {
+          const [appended] = await appendEventsWithin(store, tx, [event], "cli", clock.now());
+          if (appended?.status === "accepted" || appended?.status === "unmatched")
+            await audit.record(tx, {
+              at: clock.now(),
+              actor: actor(),
+              action: "event.append",
+              subject: event.id,
+              detail: { name, account: event.account ?? null, status: appended.status },
+            });
+          return appended;
+        });
       });
       if (answer === undefined || answer.status === "refused") {
         throw new AnswerNo(`Not taken: ${answer?.reason ?? "unknown"}.`, { ok: false, ...answer });

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { explainHealth } from "../../../operations/explain-health.js";
 import { overrideHealth, removeHealthOverride } from "../../../operations/override-health.js";
+import { formatInstant } from "../../../values/instant.js";
 import { AnswerNo, outputOf, UsageFault } from "../answer.js";
 import { instantArgument } from "../arguments.js";
 import { actor, withInstallation } from "../session.js";
@@ -31,21 +32,31 @@ export function registerHealth(program: Command): void {
     .option("--clear", "end the override")
     .option("--json", "the explanation as one object")
     .action(async (account: string, options: HealthOptions) => {
-      const explained = await withInstallation(async ({ healthPorts }) => {
+      const explained = await withInstallation(async ({ healthPorts, audit, clock }) => {
         const { override: status, reason, until } = options;
         if (options.clear === true) {
-          const cleared = await removeHealthOverride(healthPorts, account);
+          const cleared = await removeHealthOverride(healthPorts, account, (tx) =>
+            audit.record(tx, {
+              at: clock.now(),
+              actor: actor(),
+              action: "health.override_removed",
+              subject: account,
+            }),
+          );
           if (!cleared.ok) throw new AnswerNo(`Not cleared: ${REFUSALS[cleared.problem]}.`, cleared);
         } else if (status !== undefined) {
           if (reason === undefined || until === undefined)
             throw new UsageFault("An override needs --reason and --until.");
-          const done = await overrideHealth(healthPorts, {
-            accountId: account,
-            status,
-            reason,
-            author: actor(),
-            until,
-          });
+          const override = { accountId: account, status, reason, author: actor(), until };
+          const done = await overrideHealth(healthPorts, override, (tx) =>
+            audit.record(tx, {
+              at: clock.now(),
+              actor: actor(),
+              action: "health.override",
+              subject: account,
+              detail: { status, reason, until: formatInstant(until) },
+            }),
+          );
           if (!done.ok) throw new AnswerNo(`Not overridden: ${REFUSALS[done.problem]}.`, done);
         }
         return explainHealth(healthPorts, account);

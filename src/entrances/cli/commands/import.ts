@@ -7,7 +7,7 @@ import { upsertCustomers } from "../../../operations/upsert-customers.js";
 import { instantArgument } from "../arguments.js";
 import { AnswerNo, outputOf, UsageFault } from "../answer.js";
 import { type ImportFile, importFileOf, inImportOrder, readImportFiles } from "../import-rows.js";
-import { withInstallation } from "../session.js";
+import { actor, withInstallation } from "../session.js";
 
 interface ImportCommandOptions {
   readonly kind?: string;
@@ -42,7 +42,20 @@ export function registerImport(program: Command): void {
         let saidAt = 0;
         return importRecords(readImportFiles(files), {
           model,
-          upsert: (batch) => upsertCustomers(wired, batch, { source: "import", ...(at === undefined ? {} : { at }) }),
+          upsert: (batch) =>
+            upsertCustomers(wired, batch, {
+              source: "import",
+              ...(at === undefined ? {} : { at }),
+              // One row for each batch of a thousand: an import that breaks off has said what it did.
+              alongside: (tx, changed) =>
+                wired.audit.record(tx, {
+                  at: wired.clock.now(),
+                  actor: actor(),
+                  action: "customers.import",
+                  subject: "customers",
+                  detail: Object.fromEntries(Object.entries(changed).filter(([, count]) => count > 0)),
+                }),
+            }),
           onProgress: (rows, bad) => {
             if (rows - saidAt < PROGRESS_ROWS) return;
             saidAt = rows;

@@ -2,6 +2,7 @@ import { type Command, Option } from "commander";
 import { createToken, revokeToken } from "../../../operations/tokens.js";
 import { SCOPES, type Scope } from "../../../ports/tokens.js";
 import { AnswerNo, outputOf, table, UsageFault } from "../answer.js";
+import { instantArgument } from "../arguments.js";
 import { actor, withInstallation } from "../session.js";
 
 /** `waypost token create|list|revoke`: who may use the HTTP API. */
@@ -11,12 +12,15 @@ export function registerToken(program: Command): void {
     .command("create")
     .argument("<name>", "whose it is, e.g. crm")
     .addOption(new Option("--scope <scope...>", "what it may do").choices([...SCOPES]).makeOptionMandatory())
+    .option("--expires <instant>", "from then on it is refused; default: never", instantArgument)
     .option("--json", "{ token }")
     .description("make a token; it is shown this once")
-    .action(async (name: string, options: { scope: Scope[]; json?: boolean }) => {
+    .action(async (name: string, options: { scope: Scope[]; expires?: number; json?: boolean }) => {
+      const { scope: scopes, expires: expiresAt } = options;
       const made = await withInstallation(async (wired) => {
         try {
-          return (await createToken(wired, { name, scopes: options.scope }, actor())).token;
+          const asked = expiresAt === undefined ? { name, scopes } : { name, scopes, expiresAt };
+          return (await createToken(wired, asked, actor())).token;
         } catch (error) {
           if (error instanceof RangeError) throw new UsageFault(`${error.message}.`);
           throw error;
@@ -34,6 +38,7 @@ export function registerToken(program: Command): void {
         name,
         scopes,
         createdAt: new Date(createdAt).toISOString(),
+        expiresAt: expiresAt === null ? null : new Date(expiresAt).toISOString(),
         status: revokedAt !== null ? "revoked" : expiresAt !== null && expiresAt <= Date.now() ? "expired" : "live",
       }));
       outputOf(options.json === true).answer(
@@ -41,8 +46,8 @@ export function registerToken(program: Command): void {
         shown.length === 0
           ? "No tokens."
           : table(
-              ["NAME", "STATUS", "CREATED", "SCOPES"],
-              shown.map((one) => [one.name, one.status, one.createdAt, one.scopes.join(" ")]),
+              ["NAME", "STATUS", "CREATED", "EXPIRES", "SCOPES"],
+              shown.map((one) => [one.name, one.status, one.createdAt, one.expiresAt ?? "never", one.scopes.join(" ")]),
             ),
       );
     });

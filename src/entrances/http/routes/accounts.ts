@@ -2,6 +2,8 @@ import * as z from "zod";
 import type { ExplainedOverride } from "../../../customers/explain-health.js";
 import { explainHealth } from "../../../operations/explain-health.js";
 import { overrideHealth, removeHealthOverride } from "../../../operations/override-health.js";
+import type { AuditEntry } from "../../../ports/audit.js";
+import type { Tx } from "../../../ports/transactions.js";
 import type { HttpPorts } from "../app.js";
 import { Problem } from "../problem.js";
 import { actorOf, type Route, route } from "../route.js";
@@ -88,13 +90,11 @@ export function accountRoutes(ports: HttpPorts): Route[] {
         const accountId = params.id as string;
         const { status, reason, until } = body;
         const author = body.by ?? `token:${principal.name}`;
-        const outcome = await overrideHealth(healthPorts, { accountId, status, reason, until, author });
+        const detail = { status, reason, until: shown(until) };
+        const outcome = await overrideHealth(healthPorts, { accountId, status, reason, until, author }, (tx) =>
+          record(tx, "health.override", accountId, actorOf(principal, body.by), detail),
+        );
         if (!outcome.ok) throw overrideProblem(accountId, outcome.problem);
-        await record("health.override", accountId, actorOf(principal, body.by), {
-          status,
-          reason,
-          until: shown(until),
-        });
         return {
           status: 200,
           body: { account: accountId, score: outcome.health.score, status: outcome.health.status },
@@ -112,9 +112,10 @@ export function accountRoutes(ports: HttpPorts): Route[] {
       answers: { 200: { about: "What is shown now", schema: shownHealth } },
       run: async ({ params, principal }) => {
         const accountId = params.id as string;
-        const outcome = await removeHealthOverride(healthPorts, accountId);
+        const outcome = await removeHealthOverride(healthPorts, accountId, (tx) =>
+          record(tx, "health.override_removed", accountId, actorOf(principal)),
+        );
         if (!outcome.ok) throw overrideProblem(accountId, outcome.problem);
-        await record("health.override_removed", accountId, actorOf(principal), {});
         return {
           status: 200,
           body: { account: accountId, score: outcome.health.score, status: outcome.health.status },
@@ -123,13 +124,15 @@ export function accountRoutes(ports: HttpPorts): Route[] {
     }),
   ];
 
-  async function record(
+  function record(
+    tx: Tx,
     action: string,
     subject: string,
     actor: string,
-    detail: Record<string, unknown>,
+    detail?: AuditEntry["detail"],
   ): Promise<void> {
-    await store.read((tx) => ports.audit.record(tx, { at: ports.clock.now(), actor, action, subject, detail }));
+    const entry = { at: ports.clock.now(), actor, action, subject };
+    return ports.audit.record(tx, detail === undefined ? entry : { ...entry, detail });
   }
 }
 

@@ -1,8 +1,9 @@
 import * as z from "zod";
 import { upsertCustomers } from "../../../operations/upsert-customers.js";
+import type { Audit } from "../../../ports/audit.js";
 import type { CustomerBatch, CustomerKind } from "../../../ports/customers.js";
 import type { Ports } from "../../../ports/store.js";
-import { LARGE_BODY_MAX_BYTES, type Route, route } from "../route.js";
+import { actorOf, LARGE_BODY_MAX_BYTES, type Route, route } from "../route.js";
 import { errorsOf, id, instant, strict } from "../schema.js";
 
 /** Rows of one kind in one call at most. */
@@ -94,7 +95,7 @@ const report = z.object({
 });
 
 /** Customers as their systems of record know them. */
-export function customerRoutes(ports: Ports): Route[] {
+export function customerRoutes(ports: Ports & { readonly audit: Audit }): Route[] {
   return (["PUT", "POST"] as const).map((method) =>
     route({
       method,
@@ -108,10 +109,21 @@ export function customerRoutes(ports: Ports): Route[] {
       documentedBody: documented,
       maxBytes: LARGE_BODY_MAX_BYTES,
       answers: { 200: { about: "Good rows are in; bad ones are named by their index", schema: report } },
-      run: async ({ body }) => {
+      run: async ({ body, principal }) => {
         const { at, ...rows } = body;
         const { batch, refused, indexOf } = sorted(rows);
-        const outcome = await upsertCustomers(ports, batch, { source: "http", ...(at === undefined ? {} : { at }) });
+        const outcome = await upsertCustomers(ports, batch, {
+          source: "http",
+          ...(at === undefined ? {} : { at }),
+          alongside: (tx, changed) =>
+            ports.audit.record(tx, {
+              at: ports.clock.now(),
+              actor: actorOf(principal),
+              action: "customers.upsert",
+              subject: "customers",
+              detail: countsOf(changed),
+            }),
+        });
         return {
           status: 200,
           body: {
@@ -123,6 +135,11 @@ export function customerRoutes(ports: Ports): Route[] {
       },
     }),
   );
+}
+
+/** What changed, by kind, without the kinds of which nothing did. */
+function countsOf(changed: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(changed).filter(([, count]) => count > 0));
 }
 
 type Refused = { kind: CustomerKind; index: number; reason: string };

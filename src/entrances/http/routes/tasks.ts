@@ -178,12 +178,21 @@ async function act(
   const when = domainAt(ports.clock, at);
   const dated = at === undefined ? ports : { ...ports, clock: clockAt(ports.clock, when) };
   const action = actionOf(body);
-  const answer = await actOnTask(dated, {
+  const request = {
     task: params.id as string,
     actor: { id: by ?? `token:${principal.name}`, isAdmin: by === undefined || allows(principal, "admin") },
     action,
     ...(revision === undefined ? {} : { revision }),
-  });
+  };
+  const answer = await actOnTask(dated, request, (tx, task) =>
+    ports.audit.record(tx, {
+      at: when,
+      actor: actorOf(principal, by),
+      action: `task.${action.kind}`,
+      subject: task.id,
+      detail: { revision: task.revision },
+    }),
+  );
   if (answer.kind === "stale")
     throw new Problem("conflict", `the task has changed: it is at revision ${answer.task.revision} now`, {
       errors: [{ path: "revision", message: `is ${answer.task.revision} now` }],
@@ -195,15 +204,6 @@ async function act(
     if (reason === "closed" || reason === "snooze_limit") throw new Problem("conflict", message);
     throw new Problem("not-acceptable-content", message, { errors: [{ path: FIELD_OF[reason], message }] });
   }
-  await ports.store.read((tx) =>
-    ports.audit.record(tx, {
-      at: when,
-      actor: actorOf(principal, by),
-      action: `task.${action.kind}`,
-      subject: answer.task.id,
-      detail: { revision: answer.task.revision },
-    }),
-  );
   return { status: 200, body: taskBody(answer.task) };
 }
 
