@@ -104,6 +104,8 @@ export async function runPlaybook(input: RunPlaybookInput): Promise<string> {
         if (until === undefined) await condition(() => inbox.length > 0);
         else await condition(() => inbox.length > 0, Math.max(1, Math.ceil((until - domainNow()) / clock.scale)));
       },
+      // The history as of this workflow task: it has grown, so the one before is in it.
+      remembered: () => workflowInfo().historyLength,
       hasReached: (at) => domainNow() >= at,
       isRealTime: clock.scale === 1,
       isLong: () => workflowInfo().continueAsNewSuggested && inbox.length === 0,

@@ -79,7 +79,7 @@ export function advance(plan: Plan, state: RunState, event: MachineEvent): Advan
       break;
     case "performed":
       m.state.journal = [];
-      m.state.unconfirmed = [];
+      m.state.unconfirmed = m.state.unconfirmed.slice(event.confirmed ?? m.state.unconfirmed.length);
       performed(m, event.outcomes);
       break;
   }

@@ -65,5 +65,13 @@ export type MachineEvent =
   | { readonly kind: "event"; readonly event: RunEvent }
   /** The clock has reached `at`: due timers fire, due inbox events are handled, in order. */
   | { readonly kind: "tick"; readonly at: Instant }
-  /** The answer to the commands last returned: for a prefix of them, or for none. Keyed by command key. */
-  | { readonly kind: "performed"; readonly at: Instant; readonly outcomes: Readonly<Record<string, Outcome>> };
+  /**
+   * The answer to the commands last returned: for a prefix of them, or for none. Keyed by command key. `confirmed`: how many of `unconfirmed`
+   * the call has confirmed, from the front; absent: all.
+   */
+  | {
+      readonly kind: "performed";
+      readonly at: Instant;
+      readonly outcomes: Readonly<Record<string, Outcome>>;
+      readonly confirmed?: number;
+    };

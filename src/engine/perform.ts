@@ -12,8 +12,13 @@ export interface PerformRequest {
   readonly run: string;
   /** Domain instant at which the commands fall due. */
   readonly asOf: Instant;
-  /** Ids of events the run has taken in since the last call: they are not handed over again. */
+  /** Ids of events that the run has taken in, and will still know of whatever happens: they are never handed over again. */
   readonly confirm: readonly string[];
+  /**
+   * Ids of events that the run has in hand but could still lose, with the workflow task it is in: not handed over by this call, nor confirmed.
+   * Absent: none.
+   */
+  readonly have?: readonly string[];
   /** Timeline lines since the last call, each kept once by its `seq`, the latest word of it; not written if events turn up before anything is begun. */
   readonly entries: readonly TimelineEntry[];
   /** `running`, `held`, `parked`, `exiting`, `ended` and where the run stands, for the projection. */

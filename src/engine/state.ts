@@ -35,7 +35,7 @@ export interface RunState {
   readonly inbox: readonly RunEvent[];
   /** Ids of events taken in, newest last; at most `SEEN_EVENTS_MAX`. */
   readonly seen: readonly string[];
-  /** Ids not yet confirmed to the store. */
+  /** Ids not yet confirmed to the store, in the order in which they came. */
   readonly unconfirmed: readonly string[];
   /** Lines not yet written by a `perform`. */
   readonly journal: readonly TimelineEntry[];

@@ -16,6 +16,8 @@ export interface World {
   arrived(): readonly RunEvent[];
   /** Waits until the domain clock reaches `until` (undefined: for ever) or an event arrives. */
   idle(until: Instant | undefined): Promise<void>;
+  /** Grows whenever all that was done before is certain to be remembered (a workflow task was completed); absent: everything is at once. */
+  remembered?(): number;
   /** True once the domain clock has reached the instant. */
   hasReached(at: Instant): boolean;
   /** Set where the domain clock is people's own: what has happened by now comes before an effect, however late the effect is (a worker was away). */
@@ -42,11 +44,26 @@ export async function walk(plan: Plan, from: RunState, world: World): Promise<Ru
   /** The state before ticks that nothing has come of yet: until the world has been asked, an earlier event may still turn up. */
   let before: Advanced | undefined;
 
+  /** How many of `unconfirmed`, from the front, are remembered: what a call has handed over can be lost with its workflow task. */
+  let sure = from.unconfirmed.length;
+  let mark = world.remembered?.();
+  const look = (): void => {
+    const latest = world.remembered?.();
+    if (latest === undefined || latest !== mark) sure = now.state.unconfirmed.length;
+    mark = latest;
+  };
+
   const take = (events: readonly RunEvent[]): void => {
     for (const event of events) now = advance(plan, now.state, { kind: "event", event });
   };
+  const performed = ({ outcomes }: PerformResponse, confirmed: number): void => {
+    now = advance(plan, now.state, { kind: "performed", at: now.state.clock, outcomes, confirmed });
+    sure -= confirmed;
+    before = undefined;
+  };
 
   while (now.state.phase !== "ended") {
+    look();
     world.observe(now.state);
     const arrived = world.arrived();
     if (arrived.length > 0) {
@@ -58,18 +75,21 @@ export async function walk(plan: Plan, from: RunState, world: World): Promise<Ru
       before = undefined;
       now = advance(plan, now.state, { kind: "tick", at: nextWake(now.state) ?? now.state.clock });
     }
-    if (now.commands.length > 0 || now.state.journal.length > 0 || now.state.unconfirmed.length > UNCONFIRMED_MAX) {
-      let response = await world.perform(requestOf(now));
+    if (now.commands.length > 0 || now.state.journal.length > 0 || sure > UNCONFIRMED_MAX) {
+      let confirmed = sure;
+      let response = await world.perform(requestOf(now, confirmed));
+      look();
       if (response.retry !== undefined && response.events.length === 0) {
         const { key } = response.retry;
-        now = advance(plan, now.state, { kind: "performed", at: now.state.clock, outcomes: response.outcomes });
-        before = undefined;
+        performed(response, confirmed);
         const commands = now.commands.filter((command) => command.key === key);
         if (commands.length === 0) continue;
+        confirmed = sure;
         response = await world.persist({
-          ...requestOf(now),
+          ...requestOf(now, confirmed),
           commands: commands.map(({ speculative: _, ...command }) => command),
         });
+        look();
       }
       if (response.ended !== undefined) {
         // A workflow task that was lost had walked to the end; what led there was confirmed with it, and is not told again.
@@ -81,10 +101,8 @@ export async function walk(plan: Plan, from: RunState, world: World): Promise<Ru
       }
       if (response.events.length > 0 && Object.keys(response.outcomes).length === 0 && response.isWritten !== true) {
         now = before ?? now;
-      } else {
-        now = advance(plan, now.state, { kind: "performed", at: now.state.clock, outcomes: response.outcomes });
-      }
-      before = undefined;
+        before = undefined;
+      } else performed(response, confirmed);
       take(response.events);
       continue;
     }
@@ -118,11 +136,12 @@ function isOvertaken({ state, commands }: Advanced, world: World): boolean {
   );
 }
 
-function requestOf({ state, commands }: Advanced): PerformRequest {
+function requestOf({ state, commands }: Advanced, sure: number): PerformRequest {
   return {
     run: state.run.id,
     asOf: state.clock,
-    confirm: state.unconfirmed,
+    confirm: state.unconfirmed.slice(0, sure),
+    have: state.unconfirmed.slice(sure),
     entries: state.journal,
     status: statusOf(state),
     position: Object.keys(state.positions),

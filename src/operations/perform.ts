@@ -62,7 +62,7 @@ async function performLive(
     const pinned = await store.playbooks.plan(tx, row.hash);
     if (!pinned) throw new Error(`run ${request.run}: its plan ${row.hash} is not in the store`);
     await store.events.confirm(tx, row.id, request.confirm);
-    const found = await sceneOf(ports, row, pinned, request.asOf, deadline).undelivered(tx);
+    const found = await sceneOf(ports, row, pinned, request.asOf, deadline, request.have).undelivered(tx);
     // A run that must hear of something first may think again: what it was about to write did not happen yet. Unless an attempt before this one,
     // whose answer was lost, has written it.
     const waiting = found.length > 0 && (isEnding(request) || (await isWritten(ports, tx, request))) ? [] : found;
@@ -80,7 +80,7 @@ async function performLive(
   });
   if (events.length > 0) return { events, outcomes: {} };
 
-  const scene = sceneOf(ports, run, plan, request.asOf, deadline);
+  const scene = sceneOf(ports, run, plan, request.asOf, deadline, request.have);
   const outcomes: Record<string, Outcome> = {};
   let isAllPlain = true;
   for (const [index, command] of request.commands.entries()) {

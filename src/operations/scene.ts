@@ -37,7 +37,7 @@ export interface Scene {
   calendar(name: string | null): Promise<Calendar>;
   subject(contactId?: string): FactSubject;
   facts(paths: readonly string[], contactId?: string): Promise<Record<string, FactValue>>;
-  /** Events that the run must be told first: up to the run's instant, or another. */
+  /** Events that the run must be told first: up to the run's instant, or another. Not those that it has in hand. */
   undelivered(tx: Tx, until?: Instant): Promise<readonly RunEvent[]>;
   /** What the run listens to among these fact paths. */
   hears(paths: readonly string[]): boolean;
@@ -46,7 +46,15 @@ export interface Scene {
 /** At most so many events are handed to a run at once; the rest with its next call. */
 export const EVENTS_AT_ONCE = 100;
 
-export function sceneOf(ports: PerformPorts, run: RunRow, plan: Plan, asOf: Instant, deadline: number): Scene {
+/** `have`: ids of events that the run has in hand. */
+export function sceneOf(
+  ports: PerformPorts,
+  run: RunRow,
+  plan: Plan,
+  asOf: Instant,
+  deadline: number,
+  have: readonly string[] = [],
+): Scene {
   const { store } = ports;
   let at = asOf;
   const once = <T>(read: (tx: Tx) => Promise<T>): (() => Promise<T>) => {
@@ -94,7 +102,10 @@ export function sceneOf(ports: PerformPorts, run: RunRow, plan: Plan, asOf: Inst
     subject,
     facts: (paths, contactId) =>
       paths.length === 0 ? Promise.resolve({}) : store.facts.read(subject(contactId), paths, at),
-    undelivered: (tx, until = at) => store.events.undelivered(tx, eventScopeOf(run, plan), until, EVENTS_AT_ONCE),
+    async undelivered(tx, until = at) {
+      const found = await store.events.undelivered(tx, eventScopeOf(run, plan), until, EVENTS_AT_ONCE + have.length);
+      return found.filter(({ id }) => !have.includes(id)).slice(0, EVENTS_AT_ONCE);
+    },
     hears: (paths) => plan.listens.facts.some((fact) => paths.includes(fact)),
   };
 }

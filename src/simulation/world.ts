@@ -35,6 +35,7 @@ export interface SimulatedRun {
   /** As of its last `perform`. */
   status?: string;
   endedAt?: Instant;
+  outcome?: string;
   releasedAt?: Instant;
 }
 
@@ -216,9 +217,12 @@ export class SimulatedWorld {
     }
   }
 
-  private undelivered(run: SimulatedRun, asOf: Instant): RunEvent[] {
+  private undelivered(run: SimulatedRun, { asOf, have = [] }: PerformRequest): RunEvent[] {
     return this.log
-      .filter((event) => event.at <= asOf && !run.confirmed.has(event.id) && this.matches(run, event))
+      .filter(
+        (event) =>
+          event.at <= asOf && !run.confirmed.has(event.id) && !have.includes(event.id) && this.matches(run, event),
+      )
       .map((event) => {
         this.settleTask(event);
         return {
@@ -237,7 +241,9 @@ export class SimulatedWorld {
     for (const id of request.confirm) run.confirmed.add(id);
     // Its end is written already, or is about to be: nothing that arrives changes that.
     const isEnding = request.commands.length > 0 && request.commands.every(({ kind }) => kind === "close");
-    const first = isEnding ? [] : this.undelivered(run, request.asOf);
+    // A driver that lost its record of the end is told of it.
+    if (run.outcome !== undefined && !isEnding) return { events: [], outcomes: {}, ended: run.outcome };
+    const first = isEnding ? [] : this.undelivered(run, request);
     if (first.length > 0) return { events: first, outcomes: {} };
     // Each line once: a driver whose own record of the last call was lost makes it again, and what it then says holds.
     const line = request.entries[0];
@@ -249,7 +255,7 @@ export class SimulatedWorld {
     let isPlainSoFar = true;
     for (const command of request.commands) {
       if (command.speculative === true && !isPlainSoFar) break;
-      const events = command.kind === "close" ? [] : this.undelivered(run, request.asOf);
+      const events = command.kind === "close" ? [] : this.undelivered(run, request);
       if (events.length > 0) return { events, outcomes };
       const outcome = this.outcomeOf(run, command, request.asOf);
       outcomes[command.key] = outcome;
@@ -809,6 +815,7 @@ export class SimulatedWorld {
 
   private close(run: SimulatedRun, outcome: string, at: Instant): void {
     run.endedAt = at;
+    run.outcome = outcome;
     for (const span of this.customers.runSpans) {
       if (span.playbook === run.plan.playbook && span.accountId === run.accountId && span.to === undefined)
         span.to = at;

@@ -93,7 +93,7 @@ export async function rehearse(plan: Plan, how: Rehearsal = {}): Promise<Rehears
     performs += 1;
     if (performs > 20_000) throw new Error("the run asks for ever");
     for (const id of request.confirm) confirmed.add(id);
-    const first = waiting(request.asOf);
+    const first = waiting(request.asOf).filter(({ id }) => request.have?.includes(id) !== true);
     if (first.length > 0) return { events: first, outcomes: {} };
     for (const entry of request.entries) {
       if (entry.seq !== timeline.length + 1) throw new Error(`line ${entry.seq} after ${timeline.length}`);
