@@ -67,8 +67,10 @@ async function performLive(
     // whose answer was lost, has written it.
     const waiting = found.length > 0 && (isEnding(request) || (await isWritten(ports, tx, request))) ? [] : found;
     if (waiting.length === 0) {
-      const { status, position, entries } = request;
-      await store.runs.record(tx, row.id, { status: status as RunStatus, position, entries, confirm: [] });
+      const { position, entries } = request;
+      // A workflow task that is lost behind its `leave` is walked again from before: what was taken back stays so, and the run is on its way out.
+      const status = row.status === "exiting" ? "exiting" : (request.status as RunStatus);
+      await store.runs.record(tx, row.id, { status, position, entries, confirm: [] });
       if (row.parked && status !== "parked") await store.runs.park(tx, row.id, undefined);
     }
     // Whoever held it (an operator, or a playbook that told it so): what fell due meanwhile is spaced from here on.

@@ -353,6 +353,19 @@ describe("reads", () => {
     expect(await stage.outcome(run, ask)).toEqual({ kind: "resolved", at: Date.parse("2026-03-27T09:00:00+01:00") });
   });
 
+  test("a workflow task that is lost between `leave` and `close` brings no run back", async () => {
+    const leave = command("!leave", { kind: "leave", outcome: "left", openTasks: "cancel", deferredEmail: "cancel" });
+    await stage.perform(run, [leave], { status: "running" });
+    const status = () => stage.store.read(async (tx) => (await stage.store.runs.get(tx, run))?.status);
+    expect(await status()).toBe("exiting");
+    // Walked again from before the exit: another call, with what the run was then.
+    await stage.perform(run, [], { status: "running" });
+    expect(await status()).toBe("exiting");
+    await stage.perform(run, [command("!close", { kind: "close", outcome: "left" })], { status: "exiting" });
+    await stage.perform(run, [], { status: "running" });
+    expect(await status()).toBe("ended");
+  });
+
   test("commands asked for ahead begin only behind plain ones", async () => {
     const moved = command("r", { kind: "resolve", rule: { kind: "now" }, from: T0, expected: T0 + 1 });
     const ahead = command("m", { kind: "milestone", milestone: "first_value" }, { speculative: true });
