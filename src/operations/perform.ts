@@ -131,7 +131,9 @@ export function storeWorld(
           if (!kept) throw new Overtaken(session.run.id);
         }
         if (session.run.status === "held" && status === "running") await released(session, tx, asOf);
-        await store.runs.record(tx, session.run.id, { status, position, entries, confirm: taken });
+        // A stretch that broke off behind its `leave` is walked again from before: what was taken back stays so, and the run is on its way out.
+        const word = session.run.status === "exiting" ? "exiting" : status;
+        await store.runs.record(tx, session.run.id, { status: word, position, entries, confirm: taken });
         if (status !== "parked" && (session.run.parked !== undefined || hasParked))
           await store.runs.park(tx, session.run.id, undefined);
         return [];

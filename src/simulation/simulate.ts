@@ -339,6 +339,7 @@ class Simulation {
       ...(how.parent === undefined ? {} : { parent: how.parent }),
       confirmed: new Set(),
       timeline: [],
+      answers: [],
     };
     this.world.runs.set(id, run);
     this.world.customers.runSpans.push({ playbook, accountId: subject.accountId, from: at });
@@ -473,7 +474,11 @@ class Simulation {
 
   private async drive(run: ActiveRun): Promise<void> {
     run.state = await (this.host?.walk ?? walk)(run.plan, run.state, {
-      perform: ({ state, offered, reached }) => {
+      perform: async ({ state, offered, reached }) => {
+        const { outcome, answers } = run.world;
+        if (outcome !== undefined) return { log: [], isResting: true, ended: outcome };
+        const answer = answers[state.turns];
+        if (answer !== undefined) return answer;
         const open = this.world.open(run.world, offered, (at) => at <= reached);
         const world: StretchWorld = {
           ...open,

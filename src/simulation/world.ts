@@ -4,7 +4,7 @@ import type { Command, Delivery, Outcome } from "../engine/command.js";
 import { decideSend } from "../engine/decide-send.js";
 import { holdsBack } from "../engine/holds-back.js";
 import type { RunEvent } from "../engine/event.js";
-import type { Answer } from "../engine/perform.js";
+import type { Answer, PerformResponse } from "../engine/perform.js";
 import type { PersonRule, Plan } from "../engine/plan.js";
 import type { Policy } from "../engine/policy.js";
 import type { RunStatusWord, StretchWorld, Told } from "../engine/stretch.js";
@@ -33,8 +33,11 @@ export interface SimulatedRun {
   readonly parent?: { readonly run: string; readonly key: string };
   readonly confirmed: Set<string>;
   readonly timeline: TimelineEntry[];
-  /** As of its last `perform`. */
+  /** As of its last stretch. */
   status?: string;
+  outcome?: string;
+  /** Of its stretches, in order: a driver that lost one is told again. */
+  readonly answers: PerformResponse[];
   endedAt?: Instant;
   releasedAt?: Instant;
 }
@@ -263,6 +266,7 @@ export class SimulatedWorld {
     run.timeline.push(...entries);
     for (const id of taken) run.confirmed.add(id);
     this.stands(run, status, asOf);
+    if (response !== undefined) run.answers.push(response);
     return [];
   }
 
@@ -828,6 +832,7 @@ export class SimulatedWorld {
 
   private close(run: SimulatedRun, outcome: string, at: Instant): void {
     run.endedAt = at;
+    run.outcome = outcome;
     for (const span of this.customers.runSpans) {
       if (span.playbook === run.plan.playbook && span.accountId === run.accountId && span.to === undefined)
         span.to = at;

@@ -132,5 +132,23 @@ test("docker-compose.yml gives our processes only variables that are read, and a
     const given = Object.keys(file.services[service]?.environment ?? {});
     expect(given.filter((name) => !(KNOWN_VARIABLES as readonly string[]).includes(name))).toEqual([]);
     expect(needs.filter((name) => !given.includes(name))).toEqual([]);
+    // Where it is, is the composition's own business: so is its Temporal. The rest is never for production.
+    const left = ["TEMPORAL_API_KEY", "TEMPORAL_TLS", "WAYPOST_CLOCK", "MAILBOX_URL", "SLACK_API_URL"];
+    const ofServer = service === "server" ? [] : ["HOST", "PORT"];
+    expect(KNOWN_VARIABLES.filter((name) => !given.includes(name)).sort()).toEqual([...left, ...ofServer].sort());
   }
+});
+
+test(".env.example has what docker-compose.yml reads, and nothing else; git leaves .env out", () => {
+  const read = [...readFileSync("docker-compose.yml", "utf8").matchAll(/\$\{([A-Z_]+)/g)].map(([, name]) => name);
+  const named = [...readFileSync(".env.example", "utf8").matchAll(/^(?:# )?([A-Z_]+)=/gm)].map(([, name]) => name);
+  expect([...named].sort()).toEqual([...new Set(read)].sort());
+  expect(readFileSync(".gitignore", "utf8").split("\n")).toContain(".env");
+});
+
+test("examples of .env.example are taken", () => {
+  const lines = readFileSync(".env.example", "utf8").matchAll(/^# ([A-Z_]+)=(.+)$/gm);
+  const source = Object.fromEntries([...lines].map(([, name, value]) => [name, value]));
+  expect(Object.keys(source).length).toBeGreaterThan(8);
+  expect(() => readEnvironment(source)).not.toThrow();
 });

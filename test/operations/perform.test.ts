@@ -600,6 +600,19 @@ describe("a stretch that broke off, and is walked again", () => {
   });
 });
 
+test("a stretch that broke off between `leave` and `close` brings no run back", async () => {
+  const leave = command("!leave", { kind: "leave", outcome: "left", openTasks: "cancel", deferredEmail: "cancel" });
+  await stage.perform(run, [leave], { status: "running" });
+  const status = () => stage.store.read(async (tx) => (await stage.store.runs.get(tx, run))?.status);
+  expect(await status()).toBe("exiting");
+  // Walked again from before the exit: another call, with what the run was then.
+  await stage.perform(run, [], { status: "running" });
+  expect(await status()).toBe("exiting");
+  await stage.perform(run, [command("!close", { kind: "close", outcome: "left" })], { status: "exiting" });
+  await stage.perform(run, [], { status: "running" });
+  expect(await status()).toBe("ended");
+});
+
 describe("a call that was given up, and runs on beside what came after it", () => {
   /** A mail that was on the wire when its sender died, and a second call that has begun to ask after it. */
   async function belated(): Promise<{ call: Promise<unknown> }> {

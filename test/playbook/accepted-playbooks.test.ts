@@ -63,7 +63,7 @@ test("no accepted playbook parks or throws for a fault in a text or an expressio
   }
   expect(failed).toEqual([]);
   expect([accepted >= CASES / 4, filled >= CASES]).toEqual([true, true]);
-}, 600_000);
+}, 120_000);
 
 /** How many texts were filled in. Throws for the first that couldn't be, and for a run that needs a person where no date was missing. */
 async function rehearsed(workspace: CompiledWorkspace, scenario: Scenario): Promise<number> {

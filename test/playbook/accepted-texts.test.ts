@@ -45,7 +45,7 @@ test("no accepted text has a hole or a fault in it, whatever is absent", async (
   }
   expect(failed).toEqual([]);
   expect(accepted).toBeGreaterThan(CASES / 20);
-}, 20_000);
+}, 60_000);
 
 function shippedScope(): TextScope {
   const { model, policy } = shippedWorkspace();

@@ -21,6 +21,19 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+test("before anything is published, doctor says no, and a health check is fine", async () => {
+  const fresh = await startProduction();
+  try {
+    const { code, stdout } = await fresh.waypost("doctor");
+    expect([code, stdout.includes("nothing is published")]).toEqual([1, true]);
+    expect((await fresh.waypost("doctor", "--reachable")).code).toBe(0);
+    const away = { ...fresh.environment, TEMPORAL_ADDRESS: `127.0.0.1:${await freePort()}` };
+    expect((await runWaypost(["doctor", "--reachable"], away, folder)).code).toBe(1);
+  } finally {
+    await fresh.stop();
+  }
+}, 120_000);
+
 /** Mails, a task and a nudge with a second's pauses between them: a kill finds some of everything. */
 const WALK = `${mail("hello")}  - { id: pause_1, wait: 1s }
   - { id: call, task: { title: "Call {{ account.name }}", for: csm, due: 2 bd } }

@@ -43,6 +43,7 @@ export function stage(
       startedAt: at("2026-03-02T09:00"),
       confirmed: new Set(),
       timeline: [],
+      answers: [],
       ...more,
     };
     world.runs.set(run.id, run);

@@ -82,6 +82,7 @@ describe("a run on Temporal", () => {
       startedAt: scenario.at,
       confirmed: new Set(),
       timeline: [],
+      answers: [],
     };
     world.runs.set(id, run);
     runs.set(id, { world, run });

@@ -9,6 +9,8 @@ export async function performLeave(scene: Scene, command: Extract<Command, { kin
   const { store, ledger, tasks } = ports;
   const cancelled = await store.transaction(async (tx) => {
     await store.lockAccounts(tx, [run.accountId]);
+    // From here on nothing but the farewell goes out, also for calls that were given up and don't know of it.
+    await store.runs.record(tx, run.id, { status: "exiting", position: run.position, entries: [], confirm: [] });
     if (command.deferredEmail === "cancel") {
       for (const row of await ledger.openOf(tx, run.id)) {
         if (row.channel === "email") await ledger.drop(tx, row.key, "withdrawn", "the run has ended");

@@ -37,7 +37,7 @@ export interface Production {
   account(id: string, fields?: Record<string, unknown>): Promise<void>;
   /** `signal.raised` with the playbook's name: enrols the account. */
   signal(playbook: string, account: string): Promise<void>;
-  run(account: string, is?: (run: Run) => boolean): Promise<Run>;
+  run(account: string, is?: (run: Run) => boolean, timeoutMs?: number): Promise<Run>;
   timeline(run: string): Promise<string[]>;
   mailsTo(account: string): readonly string[];
   stop(): Promise<void>;
@@ -72,6 +72,7 @@ export interface Answered {
 export interface Program {
   readonly pid: number;
   log(): string;
+  isRunning(): boolean;
   /** Sends the signal and waits for the end; the exit code, or 137 of a killed one. */
   end(signal?: NodeJS.Signals): Promise<number>;
 }
@@ -160,10 +161,11 @@ export async function startProduction(
       const { status, body } = await production.ask("POST", "/v1/events", event);
       if (status !== 202) throw new Error(`not taken: ${JSON.stringify(body)}`);
     },
-    run: (account, is = () => true) =>
+    run: (account, is = () => true, timeoutMs = 15_000) =>
       eventually(
         async () => (await production.ask("GET", `/v1/runs?account=${account}`)).body.runs.find(is),
         async () => JSON.stringify((await production.ask("GET", `/v1/runs?account=${account}`)).body),
+        timeoutMs,
       ),
     async timeline(run) {
       const { body } = await production.ask("GET", `/v1/runs/${encodeURIComponent(run)}/timeline`);
@@ -250,6 +252,7 @@ export async function startProgram(
   return {
     pid: child.pid as number,
     log,
+    isRunning: () => child.exitCode === null && child.signalCode === null,
     end(signal = "SIGTERM") {
       if (child.exitCode === null && child.signalCode === null) child.kill(signal);
       return ended;

@@ -19,9 +19,10 @@ export function registerDoctor(program: Command): void {
   program
     .command("doctor")
     .description("check the environment, Postgres, Temporal and what is published; changes nothing")
+    .option("--reachable", "only whether Postgres and Temporal answer: for health checks")
     .option("--json", "{ ok, findings }")
-    .action(async (options: { json?: boolean }) => {
-      const findings = await examine();
+    .action(async (options: { reachable?: boolean; json?: boolean }) => {
+      const findings = await examine(options.reachable === true);
       const ok = findings.every((finding) => finding.ok);
       const text = table(
         ["", "WHAT", ""],
@@ -39,7 +40,7 @@ export function registerDoctor(program: Command): void {
 /** How long one look may take, real milliseconds. */
 const LOOK_MS = 5_000;
 
-async function examine(): Promise<Finding[]> {
+async function examine(isOnlyReachability: boolean): Promise<Finding[]> {
   const findings: Finding[] = [{ what: "Node", ok: true, says: process.version }];
   const source = sourceEnvironment();
   let environment: ReturnType<typeof readEnvironment>;
@@ -78,6 +79,7 @@ async function examine(): Promise<Finding[]> {
   try {
     findings.push(await look("Postgres", () => postgres(wired), "is it up, and DATABASE_URL right?"));
     findings.push(await look("Temporal", () => temporal(wired), "is it up, and TEMPORAL_ADDRESS right?"));
+    if (isOnlyReachability) return findings;
     if (findings.find(({ what }) => what === "Postgres")?.ok === true) {
       findings.push(await look("playbooks", () => published(wired), "run `waypost publish`"));
       findings.push(
