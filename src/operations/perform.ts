@@ -82,12 +82,13 @@ async function performLive(
   });
   if (events.length > 0) return { events, outcomes: {} };
 
-  const scene = sceneOf(ports, run, plan, request.asOf, deadline, request.have);
+  const scene = sceneOf(ports, run, plan, request.asOf, deadline, request.have, request.position);
   const outcomes: Record<string, Outcome> = {};
   let isAllPlain = true;
   for (const [index, command] of request.commands.entries()) {
     if (index > 0 && scene.leftMs() === 0) break;
     if (command.speculative === true && !isAllPlain) break;
+    scene.turnTo(command);
     // The first is asked right after the look above.
     const effect = await begin(scene, command, index > 0);
     if (effect.kind === "events") return { events: effect.events, outcomes, isWritten: true };

@@ -1,3 +1,5 @@
+import type { Command } from "../engine/command.js";
+import { instanceOf } from "../engine/flow.js";
 import type { Plan } from "../engine/plan.js";
 import type { Policy } from "../engine/policy.js";
 import type { RunEvent } from "../engine/event.js";
@@ -39,6 +41,10 @@ export interface Scene {
   facts(paths: readonly string[], contactId?: string): Promise<Record<string, FactValue>>;
   /** Events that the run must be told first: up to the run's instant, or another. Not those that it has in hand. */
   undelivered(tx: Tx, until?: Instant): Promise<readonly RunEvent[]>;
+  /** The command that is begun now. */
+  turnTo(command: Command): void;
+  /** True if another call of the run has begun since, by which the run stands elsewhere and no longer at the command at hand. */
+  isOvertaken(run: RunRow): boolean;
   /** What the run listens to among these fact paths. */
   hears(paths: readonly string[]): boolean;
 }
@@ -46,7 +52,7 @@ export interface Scene {
 /** At most so many events are handed to a run at once; the rest with its next call. */
 export const EVENTS_AT_ONCE = 100;
 
-/** `have`: ids of events that the run has in hand. */
+/** `have`: ids of events that the run has in hand. `position`: where the run stands by the call that this is for; absent: it is no run's call. */
 export function sceneOf(
   ports: PerformPorts,
   run: RunRow,
@@ -54,9 +60,11 @@ export function sceneOf(
   asOf: Instant,
   deadline: number,
   have: readonly string[] = [],
+  position?: readonly string[],
 ): Scene {
   const { store } = ports;
   let at = asOf;
+  let current: Command | undefined;
   const once = <T>(read: (tx: Tx) => Promise<T>): (() => Promise<T>) => {
     let known: Promise<T> | undefined;
     return () => {
@@ -106,6 +114,14 @@ export function sceneOf(
       const found = await store.events.undelivered(tx, eventScopeOf(run, plan), until, EVENTS_AT_ONCE + have.length);
       return found.filter(({ id }) => !have.includes(id)).slice(0, EVENTS_AT_ONCE);
     },
+    turnTo(command) {
+      current = command;
+    },
+    isOvertaken: (latest) =>
+      position !== undefined &&
+      current !== undefined &&
+      latest.position.join("\n") !== position.join("\n") &&
+      !latest.position.includes(instanceOf(current.key)),
     hears: (paths) => plan.listens.facts.some((fact) => paths.includes(fact)),
   };
 }
@@ -126,7 +142,7 @@ export type Effect<O> =
 
 /**
  * Does `work` in the transaction of a claim: the account locked, and nothing begun if the run must hear of something first. What `work` writes
- * happens whole or not at all. `work` is given the run as the store has it now. Throws `RunHasEnded`.
+ * happens whole or not at all. `work` is given the run as the store has it now. Throws `RunHasEnded`, and `CallIsOvertaken`.
  */
 export async function inClaim<T>(
   scene: Scene,
@@ -139,6 +155,7 @@ export async function inClaim<T>(
     // then, and would not stop it.
     const run = (await store.runs.get(tx, scene.run.id)) ?? scene.run;
     if (run.status === "ended") throw new RunHasEnded(run);
+    if (scene.isOvertaken(run)) throw new CallIsOvertaken(run);
     // In real time also what happened after the effect was due: it is late, and goes to people as they are now.
     const events = await scene.undelivered(tx, scene.now());
     return events.length > 0 ? { kind: "events", events } : { kind: "done", value: await work(tx, run) };
@@ -153,6 +170,14 @@ export class RunHasEnded extends Error {
     super(`run ${run.id} has ended`);
     this.name = "RunHasEnded";
     this.outcome = run.outcome ?? "";
+  }
+}
+
+/** A call that was given up begins nothing more for a branch that the run has left since. */
+export class CallIsOvertaken extends Error {
+  constructor(run: RunRow) {
+    super(`run ${run.id} has gone on in a later call`);
+    this.name = "CallIsOvertaken";
   }
 }
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { steppedClock } from "../../src/adapters/memory/clock.js";
-import { isPlain } from "../../src/engine/command.js";
+import { type Command, isPlain } from "../../src/engine/command.js";
+import type { PerformResponse } from "../../src/engine/perform.js";
 import { performRequest } from "../../src/operations/perform.js";
 import { type Stage, command, DAY, email, HOUR, openStage, PLAN, T0, task } from "./support/stage.js";
 
@@ -197,6 +198,49 @@ describe("e-mail", () => {
     thaw();
     expect(await frozen).toMatchObject({ deliveries: [{ result: "sent" }] });
     expect(stage.mailer.inbox).toHaveLength(1);
+  });
+
+  describe("a call that was given up before it had pinned its mail", () => {
+    /** It stands still at its first look at the contacts; meanwhile another call says where the run stands. */
+    async function givenUp(position: readonly string[]): Promise<PerformResponse> {
+      let thaw = (): void => {};
+      const frozen = new Promise<void>((done) => void (thaw = done));
+      const { people } = stage.ports;
+      const slow: typeof people = Object.create(people, {
+        contacts: {
+          value: async (...args: Parameters<typeof people.contacts>) => {
+            await frozen;
+            return people.contacts(...args);
+          },
+        },
+      });
+      const of = (where: readonly string[], commands: readonly Command[]) => ({
+        run,
+        asOf: T0,
+        confirm: [],
+        entries: [],
+        status: "running",
+        position: where,
+        commands,
+      });
+      const old = performRequest({ ...stage.ports, people: slow }, of(["both", "a"], [email("a")]));
+      old.catch(() => {});
+      await new Promise((done) => setTimeout(done, 150));
+      await performRequest(stage.ports, of(position, []));
+      thaw();
+      return old;
+    }
+
+    test("sends nothing for a branch that was withdrawn", async () => {
+      await expect(givenUp(["next"])).rejects.toThrow("has gone on in a later call");
+      expect(stage.mailer.inbox).toHaveLength(0);
+    });
+
+    test("may go on while the run still stands there", async () => {
+      expect((await givenUp(["both", "a"])).outcomes).toMatchObject({ a: { deliveries: [{ result: "sent" }] } });
+      expect((await givenUp(["a", "elsewhere"])).outcomes).toMatchObject({ a: { deliveries: [{ result: "sent" }] } });
+      expect(stage.mailer.inbox).toHaveLength(1);
+    });
   });
 
   test("a slow conversation goes on in the background, and the next call finds its end", async () => {
