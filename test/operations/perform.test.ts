@@ -631,6 +631,27 @@ describe("a call that was given up, and runs on beside what came after it", () =
     expect(sentTo()).toEqual([]);
   });
 
+  test("sends nothing that it had not pinned: the run may have left that branch", async () => {
+    let thaw = (): void => {};
+    const frozen = new Promise<void>((done) => void (thaw = done));
+    const { people } = stage.ports;
+    const slow: typeof people = Object.create(people, {
+      contacts: {
+        value: async (...args: Parameters<typeof people.contacts>) => {
+          await frozen;
+          return people.contacts(...args);
+        },
+      },
+    });
+    const call = performOn({ ...stage.ports, people: slow }, run, [email("a")]);
+    call.catch(() => {});
+    await new Promise((done) => setTimeout(done, 150));
+    await stage.perform(run, []);
+    thaw();
+    await expect(call).rejects.toThrow("has walked on without this call");
+    expect(sentTo()).toEqual([]);
+  });
+
   test("sends nothing, and opens no task, after the run's end", async () => {
     const { call } = await belated();
     await stage.perform(run, [command("!close", { kind: "close", outcome: "void" })]);
