@@ -108,6 +108,7 @@ export async function runPlaybook(input: RunPlaybookInput): Promise<string> {
       remembered: () => workflowInfo().historyLength,
       hasReached: (at) => domainNow() >= at,
       isRealTime: clock.scale === 1,
+      tellsRest: clock.scale !== 1 && clock.ordered === true,
       isLong: () => workflowInfo().continueAsNewSuggested && inbox.length === 0,
       observe: (latest) => {
         state = latest;

@@ -26,6 +26,8 @@ export interface PerformRequest {
   readonly position: readonly string[];
   /** In order; may be empty. */
   readonly commands: readonly Command[];
+  /** Set where the driver wants it known (`World.tellsRest`), without commands: when the run wakes next; null: when it is told of something. */
+  readonly rests?: Instant | null;
 }
 
 export interface PerformResponse {

@@ -20,6 +20,8 @@ export interface World {
   remembered?(): number;
   /** True once the domain clock has reached the instant. */
   hasReached(at: Instant): boolean;
+  /** Set where others wait for this run to have done what comes before their own instant: the world is told before the run idles. */
+  readonly tellsRest?: boolean;
   /** Set where the domain clock is people's own: what has happened by now comes before an effect, however late the effect is (a worker was away). */
   readonly isRealTime?: boolean;
   /** True when the run should go on as a new execution, from the state it has. */
@@ -43,6 +45,8 @@ export async function walk(plan: Plan, from: RunState, world: World): Promise<Ru
   );
   /** The state before ticks that nothing has come of yet: until the world has been asked, an earlier event may still turn up. */
   let before: Advanced | undefined;
+  /** What the world was told of when the run wakes next; undefined: nothing that still holds. */
+  let told: Instant | null | undefined;
 
   /** How many of `unconfirmed`, from the front, are remembered: what a call has handed over can be lost with its workflow task. */
   let sure = from.unconfirmed.length;
@@ -54,6 +58,7 @@ export async function walk(plan: Plan, from: RunState, world: World): Promise<Ru
   };
 
   const take = (events: readonly RunEvent[]): void => {
+    if (events.length > 0) told = undefined;
     for (const event of events) now = advance(plan, now.state, { kind: "event", event });
   };
   const performed = ({ outcomes }: PerformResponse, confirmed: number): void => {
@@ -75,9 +80,13 @@ export async function walk(plan: Plan, from: RunState, world: World): Promise<Ru
       before = undefined;
       now = advance(plan, now.state, { kind: "tick", at: nextWake(now.state) ?? now.state.clock });
     }
-    if (now.commands.length > 0 || now.state.journal.length > 0 || sure > UNCONFIRMED_MAX) {
+    const mustTell = world.tellsRest === true && mustBeTold(now.state, told, world);
+    if (mustTell || now.commands.length > 0 || now.state.journal.length > 0 || sure > UNCONFIRMED_MAX) {
       let confirmed = sure;
-      let response = await world.perform(requestOf(now, confirmed));
+      const rests = now.commands.length === 0 && world.tellsRest === true ? (nextWake(now.state) ?? null) : undefined;
+      const request = requestOf(now, confirmed);
+      let response = await world.perform(rests === undefined ? request : { ...request, rests });
+      told = rests;
       look();
       if (response.retry !== undefined && response.events.length === 0) {
         const { key } = response.retry;
@@ -117,6 +126,12 @@ export async function walk(plan: Plan, from: RunState, world: World): Promise<Ru
   }
   world.observe(now.state);
   return now.state;
+}
+
+/** The run is about to idle, and the world believes otherwise. */
+function mustBeTold(state: RunState, told: Instant | null | undefined, world: World): boolean {
+  const wake = nextWake(state);
+  return told !== (wake ?? null) && (wake === undefined || !world.hasReached(wake));
 }
 
 /** What people notice, and would rather not have got after what happened meanwhile. */

@@ -1,7 +1,11 @@
 import { type Command, isPlain, type Outcome } from "../engine/command.js";
 import type { RunEvent } from "../engine/event.js";
 import type { PerformRequest, PerformResponse } from "../engine/perform.js";
-import type { RunStatus } from "../ports/runs.js";
+import type { Plan } from "../engine/plan.js";
+import type { LogicalOrder } from "../ports/order.js";
+import type { RunRow, RunStatus } from "../ports/runs.js";
+import type { Instant } from "../values/instant.js";
+import { eventScopeOf } from "./event-scope.js";
 import type { Tx } from "../ports/transactions.js";
 import { performClose } from "./effects/close.js";
 import { performConcern } from "./effects/concern.js";
@@ -24,6 +28,8 @@ import { type Effect, RunHasEnded, type Scene, sceneOf } from "./scene.js";
 export interface PerformOptions {
   /** Real milliseconds in all; default `settings.budgetMs`. The activity that retries one delivery may take longer. */
   readonly budgetMs?: number;
+  /** Real milliseconds that it may wait for its turn before that, where domain time is an order; default: half of `budgetMs`. */
+  readonly turnMs?: number;
 }
 
 /**
@@ -53,9 +59,14 @@ async function performLive(
   request: PerformRequest,
   options: PerformOptions,
 ): Promise<PerformResponse> {
-  const deadline = performance.now() + (options.budgetMs ?? ports.settings.budgetMs);
+  const budgetMs = options.budgetMs ?? ports.settings.budgetMs;
   const { store } = ports;
+  const beganAt = performance.now();
+  const accountId = ports.order && (await untilTurnOf(ports, ports.order, request, options.turnMs ?? budgetMs / 2));
+  const deadline = (options.turnMs === undefined ? beganAt : performance.now()) + budgetMs;
   const { run, plan, events } = await store.transaction(async (tx) => {
+    // Whoever tells a run of something holds the lock: nothing is missed while it goes to rest.
+    if (accountId !== undefined && request.rests !== undefined) await store.lockAccounts(tx, [accountId]);
     const row = await store.runs.get(tx, request.run);
     if (!row) throw new Error(`run ${request.run} is not in the store`);
     if (row.status === "ended" && !isEnding(request)) throw new RunHasEnded(row);
@@ -78,8 +89,11 @@ async function performLive(
       await store.runs.released(tx, row.id, request.asOf);
       return { run: { ...row, releasedAt: request.asOf }, plan: pinned, events: waiting };
     }
+    if (waiting.length === 0 && ports.order !== undefined && request.rests !== undefined)
+      await rest(ports, ports.order, tx, row, pinned, request.rests, request.have);
     return { run: row, plan: pinned, events: waiting };
   });
+  if (ports.order !== undefined && (request.rests !== undefined || events.length > 0)) ports.order.moved(run.accountId);
   if (events.length > 0) return { events, outcomes: {} };
 
   const scene = sceneOf(ports, run, plan, request.asOf, deadline, request.have, request.position);
@@ -101,6 +115,68 @@ async function performLive(
     isAllPlain &&= isPlain(command, effect.outcome);
   }
   return { events: [], outcomes };
+}
+
+/** Everything that comes before this run's instant is done, or the run has to hear of something first; the run's account. Throws `NotYetItsTurn`. */
+async function untilTurnOf(
+  ports: PerformPorts,
+  order: LogicalOrder,
+  request: PerformRequest,
+  waitMs: number,
+): Promise<string | undefined> {
+  const { store } = ports;
+  const { run: runId, asOf: at } = request;
+  const { accountId, isWaiting } = await store.read(async (tx) => {
+    const row = await store.runs.get(tx, runId);
+    const accountId = row?.accountId;
+    if (row === undefined || row.status === "ended") return { accountId, isWaiting: false };
+    const plan = isEnding(request) ? undefined : await store.playbooks.plan(tx, row.hash);
+    const found = plan === undefined ? [] : await tellable(store, tx, row, plan, at, request.have);
+    if (found.length > 0) return { accountId, isWaiting: false };
+    await order.store.wakes(tx, runId, at);
+    return { accountId, isWaiting: true };
+  });
+  if (!isWaiting) return accountId;
+  if (!(await order.untilTurn({ rank: "run", at, accountId, runId }, waitMs))) throw new NotYetItsTurn(runId);
+  return accountId;
+}
+
+/** Something that comes earlier is not done yet; to be called again. */
+export class NotYetItsTurn extends Error {
+  constructor(runId: string) {
+    super(`run ${runId}: something that comes earlier is not done yet`);
+    this.name = "NotYetItsTurn";
+  }
+}
+
+/** Events for the run that it has not been handed, up to the instant. */
+async function tellable(
+  store: PerformPorts["store"],
+  tx: Tx,
+  run: RunRow,
+  plan: Plan,
+  until: Instant,
+  have: PerformRequest["have"],
+): Promise<readonly RunEvent[]> {
+  const found = await store.events.undelivered(tx, eventScopeOf(run, plan), until, 1 + (have?.length ?? 0));
+  return found.filter(({ id }) => have?.includes(id) !== true);
+}
+
+/** As good as never. */
+const LAST_INSTANT = Date.UTC(9999, 0, 1);
+
+/** The run has nothing to do until then; unless something is on its way to it. */
+async function rest(
+  { store }: PerformPorts,
+  order: LogicalOrder,
+  tx: Tx,
+  run: RunRow,
+  plan: Plan,
+  until: Instant | null,
+  have: PerformRequest["have"],
+): Promise<void> {
+  const [event] = await tellable(store, tx, run, plan, until ?? LAST_INSTANT, have);
+  await order.store.rests(tx, run.id, event === undefined ? until : Math.min(event.at, until ?? event.at));
 }
 
 async function isWritten({ store }: PerformPorts, tx: Tx, { run, entries }: PerformRequest): Promise<boolean> {

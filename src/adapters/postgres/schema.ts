@@ -334,6 +334,8 @@ export const runs = pgTable(
     priority: integer().notNull().default(50),
     /** When the run was last released from a hold: sends due earlier are spaced. */
     releasedAt: instant("released_at"),
+    /** Where domain time is an order (`ClockSetting.ordered`): when it acts next; null: when it is told of something. */
+    wakesAt: instant("wakes_at"),
   },
   (table) => [
     // A key is the subject's own: `key: event.kind` of two accounts are two keys.
