@@ -1,8 +1,25 @@
+import { ApplicationFailure, Context } from "@temporalio/activity";
+import { NotYetItsTurn } from "../src/engine/stretch.js";
 import { performRequest } from "../src/operations/perform.js";
 import type { PerformPorts } from "../src/operations/perform-ports.js";
 import type { RunActivities } from "./index.js";
 
+/** How long a normal activity may wait for its turn, real milliseconds; a local one only as long as its call's time allows. */
+const TURN_MS = 20_000;
+
+/** Before it asks again for its turn. */
+const AGAIN_MS = 50;
+
 /** A stretch of a run: `performRequest` within the budget of a local activity. */
 export function performActivity(ports: PerformPorts): RunActivities["perform"] {
-  return (request) => performRequest(ports, request);
+  return async (request) => {
+    try {
+      return await performRequest(ports, request, Context.current().info.isLocal ? {} : { turnMs: TURN_MS });
+    } catch (error) {
+      if (!(error instanceof NotYetItsTurn)) throw error;
+      // No fault: no back-off.
+      const { name: type, message } = error;
+      throw ApplicationFailure.create({ type, message, nextRetryDelay: AGAIN_MS });
+    }
+  };
 }

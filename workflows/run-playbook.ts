@@ -125,6 +125,7 @@ export async function runPlaybook(input: RunPlaybookInput): Promise<string> {
         else await condition(() => inbox.length > 0, Math.max(1, Math.ceil((until - domainNow()) / clock.scale)));
       },
       now: domainNow,
+      tellsRest: clock.scale !== 1 && clock.ordered === true,
       isLong: () => workflowInfo().continueAsNewSuggested && inbox.length === 0,
       observe: (latest) => {
         state = latest;

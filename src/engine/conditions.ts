@@ -95,6 +95,8 @@ function look(
   facts: Facts,
   leaf: string,
   met: Set<string>,
+  /** The waiting step, and which alternatives of `any` lead here: alternatives share events, the parts of an `all` don't. */
+  taker = key,
 ): Match | undefined {
   // A part of `all` that an event has met stays met, also where it is itself an `any` or `all`.
   if (met.has(leaf)) return {};
@@ -107,7 +109,7 @@ function look(
           one.name === condition.event &&
           one.at >= since &&
           one.order > after &&
-          !one.served.includes(key) &&
+          !one.served.some((by) => isWithin(by, taker) || isWithin(taker, by)) &&
           (condition.where === undefined || m.isTrue(condition.where, facts, one)),
       );
       return event === undefined ? undefined : { event };
@@ -120,7 +122,7 @@ function look(
       return m.state.steps[condition.step]?.["replied"] === true ? {} : undefined;
     case "any": {
       for (const [i, part] of condition.of.entries()) {
-        const match = look(m, key, position, part, facts, `${leaf}/${i}`, met);
+        const match = look(m, key, position, part, facts, `${leaf}/${i}`, met, `${taker}>${leaf}/${i}`);
         if (match !== undefined) return match;
       }
       return undefined;
@@ -129,10 +131,10 @@ function look(
       let last: Match | undefined = {};
       for (const [i, part] of condition.of.entries()) {
         const at = `${leaf}/${i}`;
-        const match = look(m, key, position, part, facts, at, met);
+        const match = look(m, key, position, part, facts, at, met, taker);
         if (match?.event !== undefined) {
           met.add(at);
-          serve(m, match.event.id, key);
+          serve(m, match.event.id, taker);
         }
         last = match === undefined || last === undefined ? undefined : match.event === undefined ? last : match;
       }
@@ -160,7 +162,11 @@ function isClosed(m: Machine, step: string | undefined, key?: string): boolean {
   return status === "done" || status === "skipped" || status === "cancelled";
 }
 
-/** One event may serve several steps, each step once. */
-function serve(m: Machine, event: string, key: string): void {
-  m.state.events = m.state.events.map((one) => (one.id === event ? { ...one, served: [...one.served, key] } : one));
+/** One event may serve several steps, each step once; and several alternatives of one. */
+function serve(m: Machine, event: string, taker: string): void {
+  m.state.events = m.state.events.map((one) => (one.id === event ? { ...one, served: [...one.served, taker] } : one));
+}
+
+function isWithin(taker: string, other: string): boolean {
+  return taker === other || taker.startsWith(`${other}>`);
 }

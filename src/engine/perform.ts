@@ -58,5 +58,7 @@ export type Answer =
   | { readonly kind: "events"; readonly events: readonly RunEvent[] }
   /** A delivery that must be tried again, in so many real milliseconds. */
   | { readonly kind: "retry"; readonly afterMs: number }
+  /** Not begun: something that comes earlier is not done yet (only where domain time is an order). */
+  | { readonly kind: "later" }
   /** The store has the run's end already, with this outcome. */
   | { readonly kind: "ended"; readonly outcome: string };

@@ -15,8 +15,11 @@ export interface StretchWorld {
    * and nothing is begun. `status`: as the run now has it.
    */
   perform(command: Command, asOf: Instant, status: RunStatusWord): Promise<Answer>;
-  /** Writes what the run has to tell, as a whole; unless undelivered events wait for the run: then they are handed over and nothing is written. */
-  write(told: Told): Promise<readonly RunEvent[]>;
+  /**
+   * Writes what the run has to tell, as a whole; unless undelivered events wait for the run: then they are handed over and nothing is written. Nothing is
+   * written either of a run that would rest (`response.isResting`), while something that comes earlier is not done yet: `later`.
+   */
+  write(told: Told): Promise<readonly RunEvent[] | "later">;
   /** True once the domain clock has reached the instant. */
   hasReached(at: Instant): boolean;
   /** Set where the domain clock is people's own: what has happened by now comes before an effect, however late the effect is (a worker was away). */
@@ -35,6 +38,8 @@ export interface Told {
   /** Ids of the events it has taken in. */
   readonly taken: readonly string[];
   readonly response?: PerformResponse;
+  /** When it wakes next; absent: when it is told of something. */
+  readonly wakesAt?: Instant;
 }
 
 export type RunStatusWord = "running" | "held" | "parked" | "exiting" | "ended";
@@ -82,6 +87,19 @@ export async function stretch(
     taken = [...taken, id];
   }
 
+  const wakesAt = (): { wakesAt?: Instant } => {
+    const wake = nextWake(now.state);
+    return wake === undefined ? {} : { wakesAt: wake };
+  };
+  /** It is not its turn: what came of the stretch before is told, and the driver asks again. */
+  const cut = async (): Promise<PerformResponse> => {
+    if (before !== undefined) ({ now, log, taken } = before);
+    if (log.length === 0) throw new NotYetItsTurn(from.run.id);
+    const response: PerformResponse = { log, isResting: false };
+    await world.write({ ...told(), response });
+    return response;
+  };
+
   for (;;) {
     if (now.state.phase === "ended") return { log, isResting: true };
     let retry: string | undefined;
@@ -103,6 +121,8 @@ export async function stretch(
         case "events":
           take(answer.events);
           continue;
+        case "later":
+          return cut();
         case "ended":
           return { log: [], isResting: true, ended: answer.outcome };
         case "retry":
@@ -120,9 +140,18 @@ export async function stretch(
       isResting: command === undefined && mayGoOn,
       ...(retry === undefined ? {} : { retry }),
     };
-    const events = await world.write({ ...told(), response });
+    const events = await world.write({ ...told(), ...wakesAt(), response });
+    if (events === "later") return cut();
     if (events.length === 0) return response;
     take(events);
+  }
+}
+
+/** Something that comes earlier is not done yet, and nothing came of the stretch; to be asked again. */
+export class NotYetItsTurn extends Error {
+  constructor(run: string) {
+    super(`run ${run}: something that comes earlier is not done yet`);
+    this.name = "NotYetItsTurn";
   }
 }
 

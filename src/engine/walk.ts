@@ -19,6 +19,8 @@ export interface Driver {
   idle(until: Instant | undefined): Promise<void>;
   /** What the domain clock shows. */
   now(): Instant;
+  /** Set where others wait for this run to have done what comes before their own instant: the world is told that it rests, also after what it knew already. */
+  readonly tellsRest?: boolean;
   /** True when the run should go on as a new execution, from the state it has. */
   isLong(): boolean;
   /** Told of every state that lasts: for queries. */
@@ -37,7 +39,9 @@ export async function walk(plan: Plan, from: RunState, driver: Driver): Promise<
 
   while (state.phase !== "ended") {
     driver.observe(state);
-    offered = [...offered, ...driver.arrived()].filter(({ id }) => !state.seen.includes(id));
+    const arrived = driver.arrived();
+    offered = [...offered, ...arrived].filter(({ id }) => !state.seen.includes(id));
+    if (driver.tellsRest === true && arrived.length > 0) isResting = false;
     const wake = nextWake(state);
     const reached = driver.now();
     if (isResting && offered.length === 0 && !(wake !== undefined && wake <= reached)) {

@@ -225,8 +225,13 @@ export function describeVariables(): readonly {
 }
 
 /** A setting as `WAYPOST_CLOCK` has it, for the processes that one starts. */
-export function clockVariable({ scale, realOrigin, domainOrigin }: ClockSetting): string {
-  return JSON.stringify({ scale, realOrigin: formatInstant(realOrigin), domainOrigin: formatInstant(domainOrigin) });
+export function clockVariable({ scale, realOrigin, domainOrigin, ordered }: ClockSetting): string {
+  return JSON.stringify({
+    scale,
+    realOrigin: formatInstant(realOrigin),
+    domainOrigin: formatInstant(domainOrigin),
+    ...(ordered === undefined ? {} : { ordered }),
+  });
 }
 
 /** Why a text was refused; the message is ours. */
@@ -300,6 +305,7 @@ const clockSetting = z.strictObject({
   scale: z.number().min(1).max(10_000_000),
   realOrigin: instant,
   domainOrigin: instant,
+  ordered: z.boolean().optional(),
 });
 
 function readClock(text: string): ClockSetting {

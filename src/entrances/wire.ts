@@ -9,6 +9,7 @@ import { type Database, openDatabase } from "../adapters/postgres/database.js";
 import { postgresHealth } from "../adapters/postgres/health.js";
 import { postgresHolds } from "../adapters/postgres/holds.js";
 import { postgresLedger } from "../adapters/postgres/ledger.js";
+import { postgresOrder } from "../adapters/postgres/order.js";
 import { postgresPeople } from "../adapters/postgres/people.js";
 import { postgresPortfolio } from "../adapters/postgres/portfolio.js";
 import { postgresSegments } from "../adapters/postgres/segments.js";
@@ -23,15 +24,18 @@ import { boundedWorkflows, lazyTemporalClient } from "../adapters/temporal/tempo
 import { TASK_QUEUE } from "../adapters/temporal/temporal-workflows.js";
 import type { Policy } from "../engine/policy.js";
 import { healthMeter, measureOnEvent } from "../operations/measure-health.js";
+import { inOrder } from "../operations/in-order.js";
 import { LOCAL_SETTINGS, type PerformPorts, PRODUCTION_SETTINGS } from "../operations/perform-ports.js";
 import type { Audit } from "../ports/audit.js";
 import type { ClockSetting } from "../ports/clock.js";
 import type { HealthPorts } from "../ports/health.js";
 import type { Portfolio } from "../ports/desk-home.js";
 import type { Mailer } from "../ports/mailer.js";
+import type { Blocker } from "../ports/order.js";
 import type { DispatchPorts, Store } from "../ports/store.js";
 import type { Tokens } from "../ports/tokens.js";
 import type { Workflows } from "../ports/workflows.js";
+import { formatInstant } from "../values/instant.js";
 import type { Environment, EnvironmentWith } from "./environment.js";
 import { createLogger, type Logger } from "./logger.js";
 
@@ -49,6 +53,8 @@ export interface Wired extends Omit<PerformPorts, "onFault"> {
   readonly slackApi: WebApiPoster | undefined;
   readonly logger: Logger;
   readonly onFault: (what: string, error: unknown) => void;
+  /** Set by whoever does things in their order: told what others wait for. */
+  onBlocked: (kind: Exclude<Blocker["kind"], "told">) => void;
   /** For the verbs about health and segments; `health` here is the meter that playbooks call. */
   readonly healthPorts: HealthPorts;
   /** For `dispatchBatch`. */
@@ -100,9 +106,19 @@ export function wire(environment: EnvironmentWith<"DATABASE_URL">, name: string,
   const smtpReplyMs = environment.SMTP_REPLY_TIMEOUT ?? settings.smtpReplyMs;
   const emailOnlyTo = onlyToList(onlyTo);
   const onFault = onceAMinute((what: string, error: unknown) => log.error({ err: error }, what));
+  const order =
+    clock.scale === 1 || clockSetting.ordered !== true
+      ? undefined
+      : inOrder({
+          ports: { store },
+          order: postgresOrder,
+          onBlocked: (kind) => wired.onBlocked(kind),
+          onGivenUp: ({ kind, id, at }) =>
+            log.warn({ kind, id, at: formatInstant(at) }, `${kind} ${id} is not waited for any longer`),
+        });
   const healthPorts: HealthPorts = { store, clock, health: postgresHealth, segments: postgresSegments };
   let closed: Promise<void> | undefined;
-  return {
+  const wired: Wired = {
     database,
     store,
     clock,
@@ -136,11 +152,14 @@ export function wire(environment: EnvironmentWith<"DATABASE_URL">, name: string,
     settings: { ...settings, smtpReplyMs, ...(emailOnlyTo === undefined ? {} : { emailOnlyTo }) },
     logger: log,
     onFault,
+    onBlocked: () => {},
+    order,
     dispatch: {
       store,
       clock,
       clockSetting,
       workflows,
+      order,
       react: async (tx, event) => {
         await measureOnEvent(healthPorts, tx, event);
       },
@@ -154,6 +173,7 @@ export function wire(environment: EnvironmentWith<"DATABASE_URL">, name: string,
       return closed;
     },
   };
+  return wired;
 }
 
 /** What fails is tried again many times a second: one line a minute for each says as much. */

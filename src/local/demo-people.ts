@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../ports/clock.js";
-import { DAY_MS, formatInstant, type Instant, parseInstant } from "../values/instant.js";
+import { formatInstant, type Instant, parseInstant } from "../values/instant.js";
 import type { ApiTask, DemoApi } from "./demo-api.js";
 import { durationMs, type MailReaction, onWeekday, type PeopleScript, type TaskBehaviour } from "./demo-script.js";
 import type { Desk } from "./desk.js";
@@ -28,6 +28,16 @@ export interface DemoPeopleOptions {
   readonly queues: ReadonlyMap<string, string>;
   readonly signal: AbortSignal;
   readonly onProblem: (problem: string) => void;
+  /** What they will only do when its time has come: nothing later of the account goes before it. */
+  readonly diary: Diary;
+}
+
+/** What people have put off, for the order of domain time (`src/ports/order.ts`). */
+export interface Diary {
+  announce(id: string, account: string, at: Instant): Promise<void>;
+  /** All of the account that comes before the instant is done. */
+  untilTurn(account: string, at: Instant): Promise<void>;
+  done(id: string): Promise<void>;
 }
 
 /** Counts of what the scripted people did. */
@@ -116,12 +126,13 @@ export class DemoPeople {
   async #unsubscribe(mail: MailboxMessage): Promise<void> {
     const url = mail.unsubscribeUrl;
     if (url === undefined) return;
+    const at = (mail.date ?? this.options.clock.now()) + UNSUBSCRIBES_AFTER_MS;
     const page = await fetch(url);
     if (!page.ok) throw new Error(`GET of the unsubscribe page: ${page.status}`);
     const answer = await fetch(url, {
       method: "POST",
       headers: { "content-type": "application/x-www-form-urlencoded" },
-      body: "List-Unsubscribe=One-Click",
+      body: new URLSearchParams({ "List-Unsubscribe": "One-Click", at: formatInstant(at) }).toString(),
     });
     if (!answer.ok) throw new Error(`POST to the unsubscribe page: ${answer.status}`);
     this.tally.unsubscribed += 1;
@@ -150,12 +161,19 @@ export class DemoPeople {
     await this.#act(where, task, behaviour, at);
   }
 
-  /** When its time has nearly come: so that what is due before has happened. */
-  #later(where: Where, task: ApiTask, behaviour: TaskBehaviour, at: Instant): void {
-    const { clock, signal } = this.options;
+  /** When its time has come: what is due before has happened by then, and what is due after waits. */
+  async #later(where: Where, task: ApiTask, behaviour: TaskBehaviour, at: Instant): Promise<void> {
+    const { clock, signal, diary } = this.options;
+    const id = `announced/${task.id}/${where.user}`;
+    await diary.announce(id, task.account, at);
     const waiting = (async () => {
-      await sleep(clock.realMsUntil(at - DAY_MS / 2), undefined, { signal });
-      await this.#act(where, task, behaviour, at);
+      try {
+        await sleep(clock.realMsUntil(at), undefined, { signal });
+        await diary.untilTurn(task.account, at);
+        await this.#act(where, task, behaviour, at);
+      } finally {
+        await diary.done(id);
+      }
     })().catch((error: unknown) => {
       // Its buttons go when it was closed in the meantime.
       if (!signal.aborted && !String(error).includes("to press here")) this.#problem(`task ${task.id}`, error);
@@ -239,6 +257,9 @@ export class DemoPeople {
       this.options.onProblem(`${what}: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
+
+/** How long people look at a mail before they have had enough of them. */
+const UNSUBSCRIBES_AFTER_MS = 60_000;
 
 interface Press {
   readonly at: Instant;

@@ -9,15 +9,16 @@ import { migrate } from "../adapters/postgres/migrate.js";
 import { linesOf } from "../entrances/cli/import-rows.js";
 import { clockVariable, readEnvironment } from "../entrances/environment.js";
 import { createLogger } from "../entrances/logger.js";
-import { wire } from "../entrances/wire.js";
+import { type Wired, wire } from "../entrances/wire.js";
 import type { ImportReport } from "../operations/import-files.js";
-import { sweepHealth } from "../operations/sweep-health.js";
+import { sweepDue, sweepHealth } from "../operations/sweep-health.js";
 import { createToken } from "../operations/tokens.js";
 import type { Clock } from "../ports/clock.js";
 import { DAY_MS, formatInstant, type Instant, parseInstant } from "../values/instant.js";
 import { type ApiEntry, type ApiRun, createDemoApi, type DemoApi } from "./demo-api.js";
 import { differences, expectedOutcomes } from "./demo-expected.js";
-import { DemoPeople, type ScriptedContact } from "./demo-people.js";
+import { disturb, faultsOf } from "./demo-faults.js";
+import { DemoPeople, type Diary, type ScriptedContact } from "./demo-people.js";
 import { type DemoSummary, type LedgerMessage, reportOf, summaryText } from "./demo-report.js";
 import { readPeopleScript } from "./demo-script.js";
 import { DemoTable } from "./demo-table.js";
@@ -35,6 +36,8 @@ export interface DemoOptions {
   readonly portfolio?: string;
   readonly playbooks?: string;
   readonly stack?: Partial<Omit<StackOptions, "log" | "signal">>;
+  /** SIGKILLs of the worker within the year, at moments that the seed decides. */
+  readonly kills?: { readonly count: number; readonly seed: number };
   /** Told once everything is up: tests kill the worker by it. */
   readonly onUp?: (system: LocalSystem) => void;
 }
@@ -48,7 +51,7 @@ const EVENTS_PER_CALL = 500;
 const FEED_EVERY_MS = 150;
 /** The worker is up before the year begins. */
 const LEAD_MS = 5_000;
-/** How long after the year what is under way may take. */
+/** How long after the year one thing of it may take: a slow machine is behind its clock by then. */
 const SETTLE_MS = 120_000;
 
 const WAYPOST = fileURLToPath(new URL("../../../bin/waypost.mjs", import.meta.url));
@@ -90,10 +93,17 @@ async function demoOn(
     scale: Math.max(1.001, (YEAR_DAYS * DAY_MS) / yearMs),
     realOrigin: Date.now() + LEAD_MS,
     domainOrigin: YEAR_BEGINS,
+    ordered: true,
   };
   const clock = systemClock(setting);
   const problems: string[] = [];
+  const ours = wire(
+    readEnvironment({ DATABASE_URL: stack.databaseUrl, WAYPOST_CLOCK: clockVariable(setting) }, ["DATABASE_URL"]),
+    "demo",
+    createLogger("error", "demo"),
+  );
   const people = new DemoPeople({
+    diary: diaryIn(ours, signal),
     script: readPeopleScript(join(portfolio, "people.yaml"), readFileSync(join(portfolio, "people.yaml"), "utf8")),
     // The server's address is only known below; nobody reacts before that.
     api: { call: (...args) => api.call(...args), runs: () => api.runs(), tasks: () => api.tasks() },
@@ -121,19 +131,23 @@ async function demoOn(
     say(linksText(stack, system));
     options.onUp?.(system);
     const table = new DemoTable(options.json ? process.stderr : process.stdout);
+    const { kills } = options;
+    const disturbing =
+      kills === undefined
+        ? undefined
+        : disturb(faultsOf(kills.count, kills.seed), yearMs, () => killed(system, clock), say, signal);
     const watching = watch(table, api, system, clock, signal, () => isOver);
     await feed(api, portfolio, clock, signal, problems);
     await sleep(clock.realMsUntil(YEAR_BEGINS + YEAR_DAYS * DAY_MS), undefined, { signal });
-    const leftBehind = await settled(stack.databaseUrl, YEAR_BEGINS + YEAR_DAYS * DAY_MS, signal);
+    await disturbing;
+    const leftBehind = await settled(ours, YEAR_BEGINS + YEAR_DAYS * DAY_MS, signal);
     isOver = true;
     await watching;
     // From here on nothing moves: what is under way ends, then it is counted.
     await system.worker.stop();
     const summary = await summarise(api, stack.databaseUrl, system);
-    if (leftBehind > 0)
-      summary.problems.push(
-        `${leftBehind} events of the year were not dispatched ${SETTLE_MS / 1_000} s after its end`,
-      );
+    if (leftBehind !== undefined)
+      summary.problems.push(`the year was not done ${SETTLE_MS / 1_000} s after its end: ${leftBehind}`);
     summary.problems.push(...problems.map((problem) => `people: ${problem}`));
     summary.emails.unsubscribed = people.tally.unsubscribed;
     const outcomes = await outcomesOf(api);
@@ -141,7 +155,11 @@ async function demoOn(
     summary.problems.push(...unexpected);
     const isAnyParked = Object.values(summary.runs).some((row) => (row["needs attention"] ?? 0) > 0);
     summary.ok =
-      summary.duplicated === 0 && summary.lost === 0 && leftBehind === 0 && unexpected.length === 0 && !isAnyParked;
+      summary.duplicated === 0 &&
+      summary.lost === 0 &&
+      leftBehind === undefined &&
+      unexpected.length === 0 &&
+      !isAnyParked;
     writeFileSync(join(stack.folder, "demo-outcomes.json"), `${JSON.stringify(outcomes, undefined, 1)}\n`);
     say(summaryText(summary));
     say(
@@ -153,6 +171,7 @@ async function demoOn(
   } finally {
     isOver = true;
     await system.stop();
+    await ours.close();
   }
 }
 
@@ -185,21 +204,42 @@ async function prepare(
   signal: AbortSignal,
 ): Promise<void> {
   const startedAt = performance.now();
+  const before = YEAR_BEGINS - 3_600_000;
   await migrate(stack.databaseUrl);
   const environment = {
     DATABASE_URL: stack.databaseUrl,
     TEMPORAL_ADDRESS: stack.temporalAddress,
     // As good as standing: an hour before the year begins.
-    WAYPOST_CLOCK: clockVariable({ scale: 1.001, realOrigin: Date.now(), domainOrigin: YEAR_BEGINS - 3_600_000 }),
+    WAYPOST_CLOCK: clockVariable({ scale: 1.001, realOrigin: Date.now(), domainOrigin: before }),
   };
   await waypost(["publish", playbooks, "--json"], environment, signal, [0]);
-  const output = await waypost(["import", portfolio, "--json"], environment, signal, [0, 1]);
+  const output = await waypost(
+    ["import", portfolio, "--json", "--at", formatInstant(before)],
+    environment,
+    signal,
+    [0, 1],
+  );
   await analysed(stack.databaseUrl);
+  await evaluatedOnce(stack.databaseUrl);
   const report = JSON.parse(output.trim().split("\n").at(-1) ?? "{}") as ImportReport;
   for (const { file, line, column, message } of report.problems) say(`${file}:${line}:${column}: ${message}`);
   say(
     `Imported ${portfolio}: ${report.rows} rows, ${report.bad} bad (above); playbooks published (${((performance.now() - startedAt) / 1000).toFixed(1)} s)`,
   );
+}
+
+/** The first daily evaluation, which begins the row of them: from here on each day's comes in its turn. */
+async function evaluatedOnce(databaseUrl: string): Promise<void> {
+  const wired = wire(
+    readEnvironment({ DATABASE_URL: databaseUrl }, ["DATABASE_URL"]),
+    "demo",
+    createLogger("error", "demo"),
+  );
+  try {
+    await sweepDue(wired.healthPorts, YEAR_BEGINS);
+  } finally {
+    await wired.close();
+  }
 }
 
 /** Postgres would look at the new rows within a minute, which is a third of the year. */
@@ -392,21 +432,39 @@ async function* dated(path: string): AsyncGenerator<Dated, undefined> {
   return undefined;
 }
 
-/** Waits until what the year has brought is dispatched and the runs have come to rest; how many events are left if it takes too long. */
-async function settled(databaseUrl: string, until: Instant, signal: AbortSignal): Promise<number> {
-  const database = openDatabase(databaseUrl, { poolMax: 1, applicationName: "waypost demo" });
-  try {
-    const deadline = performance.now() + SETTLE_MS;
-    for (;;) {
-      const [row] = await database.client<{ left: number }[]>`
-        select count(*)::int as left from events where status = 'pending' and at <= ${new Date(until).toISOString()}`;
-      const left = row?.left ?? 0;
-      if (left === 0 || performance.now() > deadline) return left;
-      await sleep(200, undefined, { signal });
-    }
-  } finally {
-    await database.close();
+/** Waits until everything up to the instant is done; what is not, if it takes too long. */
+async function settled(ours: Wired, until: Instant, signal: AbortSignal): Promise<string | undefined> {
+  const { order, store } = ours;
+  let last = "";
+  let deadline = 0;
+  while (!(await order?.isTurn({ rank: "run", at: until }))) {
+    const blocker = await store.read(async (tx) => order?.store.before(tx, { rank: "run", at: until }, []));
+    const first = blocker === undefined ? "the daily evaluation" : `${blocker.kind} ${blocker.id} ${blocker.at}`;
+    if (first !== last) deadline = performance.now() + SETTLE_MS;
+    else if (performance.now() > deadline) return first;
+    last = first;
+    await sleep(200, undefined, { signal });
   }
+  return undefined;
+}
+
+/** What people have put off, among the due items. */
+function diaryIn({ store, order }: Wired, signal: AbortSignal): Diary {
+  return {
+    announce: (id, accountId, at) =>
+      store.transaction((tx) => store.due.arm(tx, [{ id, kind: "announced", at, accountId, payload: {} }])),
+    async untilTurn(accountId, at) {
+      while (order !== undefined && !(await order.untilTurn({ rank: "due", at, accountId }, 1_000)))
+        signal.throwIfAborted();
+    },
+    done: (id) => store.transaction((tx) => store.due.disarm(tx, [id])),
+  };
+}
+
+function killed(system: LocalSystem, clock: Clock): string {
+  const pid = system.worker.pid();
+  if (pid !== undefined) process.kill(pid, "SIGKILL");
+  return `${formatInstant(clock.now()).slice(0, 10)}  SIGKILL of the worker${pid === undefined ? ": it was not up" : ` (process ${pid})`}`;
 }
 
 async function watch(

@@ -36,6 +36,9 @@ export interface LocalSystemOptions {
   readonly port?: number;
 }
 
+/** Who waits for their turn asks the database meanwhile. */
+const POOL = "20";
+
 /** The command that the processes of ours are started with. */
 const WAYPOST = fileURLToPath(new URL("../../../bin/waypost.mjs", import.meta.url));
 
@@ -67,7 +70,7 @@ export async function startLocalSystem(stack: Stack, options: LocalSystemOptions
     PUBLIC_URL: serverUrl,
     HOST: "127.0.0.1",
     PORT: String(port),
-    ...(options.clock === undefined ? {} : { WAYPOST_CLOCK: clockVariable(options.clock) }),
+    ...(options.clock === undefined ? {} : { WAYPOST_CLOCK: clockVariable(options.clock), WAYPOST_POOL_MAX: POOL }),
   };
   const connection = join(stack.folder, "connection.json");
   mkdirSync(stack.folder, { recursive: true });

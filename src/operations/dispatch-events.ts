@@ -25,7 +25,7 @@ const EVENTS_PER_ACCOUNT = 50;
  */
 export async function dispatchBatch(ports: DispatchPorts, limit: number): Promise<number> {
   const { store, clock } = ports;
-  const now = clock.now();
+  const now = Math.min(clock.now(), (await ports.order?.horizon()) ?? Number.POSITIVE_INFINITY);
   const accounts = await store.read((tx) => store.events.accountsPending(tx, now, ACCOUNTS_PER_BATCH));
   let done = 0;
   for (const accountId of rotated(accounts)) {
@@ -34,8 +34,11 @@ export async function dispatchBatch(ports: DispatchPorts, limit: number): Promis
       await store.events.whileDispatching(accountId, async () => {
         let [event] = await store.read((tx) => store.events.pending(tx, accountId, now, 1));
         for (let ofAccount = 0; event !== undefined && ofAccount < EVENTS_PER_ACCOUNT && done < limit; ofAccount += 1) {
+          // What is later than something that is not done yet has its turn after that.
+          if (ports.order && !(await ports.order.isTurn({ rank: "event", at: event.at, accountId }))) break;
           event = await dispatchEvent(ports, event, now);
           done += 1;
+          ports.order?.moved(accountId);
         }
       });
     } catch (error) {
@@ -62,6 +65,11 @@ async function dispatchEvent(ports: DispatchPorts, event: StoredEvent, now: Inst
     if (isReadByRuns && event.runId === undefined) await reactTo(ports, tx, event);
     const listeners = isReadByRuns ? await listenersOf(ports, tx, event) : [];
     if (listeners.length === 0) await store.events.markDispatched(tx, event.id);
+    await ports.order?.store.stir(
+      tx,
+      listeners.map(({ id }) => id),
+      event.at,
+    );
     const pending = await store.events.pending(tx, event.accountId, now, 2);
     return { listeners, next: pending.find((other) => other.id !== event.id) };
   });

@@ -1,5 +1,6 @@
 import type { RunEvent } from "../engine/event.js";
 import { SYSTEM_EVENTS } from "../engine/event.js";
+import { holdsBack, type RankedRun } from "../engine/holds-back.js";
 import type { Plan } from "../engine/plan.js";
 import { isLocal } from "../engine/scope.js";
 import { evaluate, isTrue } from "../expression/evaluate.js";
@@ -109,7 +110,7 @@ export async function enrolInto(
 
   const ordinal = Math.max(0, ...ofKey.map((run) => run.ordinal)) + 1;
   const id = `run/${[plan.playbook, subjectId, key].map(escapeIdPart).join("/")}/${ordinal}`;
-  const holds = await holdsFor(store, tx, plan, accountId);
+  const holds = await holdsFor(store, tx, plan, { id, accountId, priority: plan.priority, startedAt: at });
   const isInserted = await store.runs.insert(tx, {
     id,
     playbook: plan.playbook,
@@ -269,14 +270,25 @@ async function refusalByAgain(
   }
 }
 
-/** Holds that a new run begins under. Where two playbooks pause each other, only the one of lower priority holds. */
-async function holdsFor(store: Store, tx: Tx, plan: Plan, accountId: string): Promise<string[]> {
-  const existing = await store.runs.holds(tx, accountId, plan.playbook);
+/** Names of the holds that a new run begins under: `holdsBack` decides, as when a holder begins. */
+async function holdsFor(
+  store: Store,
+  tx: Tx,
+  plan: Plan,
+  run: RankedRun & Pick<RunRow, "accountId">,
+): Promise<string[]> {
+  const existing = await store.runs.holds(tx, run.accountId, plan.playbook);
   if (existing.length === 0) return [];
-  const current = await store.playbooks.current(tx);
-  return existing.flatMap(({ name, holderPlaybook }) => {
-    const holder = current.find((candidate) => candidate.playbook === holderPlaybook);
-    const isMutual = name !== "operator" && plan.pauses.includes(holderPlaybook);
-    return isMutual && holder !== undefined && plan.priority > holder.priority ? [] : [name];
-  });
+  const live = await store.runs.live(tx, run.accountId);
+  const names: string[] = [];
+  for (const { name, holderPlaybook } of existing) {
+    const holders = live.filter(({ playbook }) => playbook === holderPlaybook);
+    let isHeld = name === "operator";
+    for (const holder of isHeld ? [] : holders) {
+      const theirs = await store.playbooks.plan(tx, holder.hash);
+      isHeld ||= theirs !== undefined && holdsBack(theirs, holder, plan, run);
+    }
+    if (isHeld) names.push(name);
+  }
+  return names;
 }

@@ -4,6 +4,7 @@ import type { HealthMeter } from "../ports/health-meter.js";
 import type { Holds } from "../ports/holds.js";
 import type { Ledger } from "../ports/ledger.js";
 import type { Mailer } from "../ports/mailer.js";
+import type { LogicalOrder } from "../ports/order.js";
 import type { People } from "../ports/people.js";
 import type { SlackPoster } from "../ports/slack-poster.js";
 import type { Ports } from "../ports/store.js";
@@ -29,6 +30,8 @@ export interface PerformPorts extends DeskPorts {
   readonly concerns: Concerns;
   readonly mailer: Mailer;
   readonly health: HealthMeter;
+  /** Where domain time is an order (`ClockSetting.ordered`). */
+  readonly order?: LogicalOrder | undefined;
 }
 
 /** Real time, in milliseconds. Why each: channels.md, "The fence". */

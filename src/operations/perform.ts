@@ -37,6 +37,8 @@ import {
 export interface PerformOptions {
   /** Real milliseconds in all; default `settings.budgetMs`. The activity that retries one delivery may take longer. */
   readonly budgetMs?: number;
+  /** Real milliseconds that it may wait for its turn, where domain time is an order; default: half of `budgetMs`. */
+  readonly turnMs?: number;
 }
 
 /**
@@ -44,7 +46,7 @@ export interface PerformOptions {
  * repeated at will, by several workers at once: a stretch that was walked and written is answered from the store, in one that was not, every effect has a
  * key and finds what it did before. For a run that has ended nothing is begun (`ended`).
  *
- * Throws `StoreUnavailable`; `Overtaken` where the run has walked on; and Error for a run or plan that the store doesn't have.
+ * Throws `StoreUnavailable`; `NotYetItsTurn`; `Overtaken` where the run has walked on; and Error for a run or plan that the store doesn't have.
  */
 export async function performRequest(
   ports: PerformPorts,
@@ -56,9 +58,16 @@ export async function performRequest(
   if ("answer" in opened) return opened.answer;
   const { row, plan } = opened;
   if (row.turns > state.turns) throw new Overtaken(row.id);
-  const session = sessionOf(ports, row, plan, { turns: state.turns, offered, budgetMs: options.budgetMs });
+  const { turnMs, budgetMs = ports.settings.budgetMs } = options;
+  const session = sessionOf(ports, row, plan, { turns: state.turns, offered, budgetMs: budgetMs + (turnMs ?? 0) });
+  const turnUntil = performance.now() + (turnMs ?? budgetMs / 2);
   try {
-    return await stretch(plan, state, offered, storeWorld(session, { turns: state.turns, reached, durable }));
+    return await stretch(
+      plan,
+      state,
+      offered,
+      storeWorld(session, { turns: state.turns, reached, durable, turnUntil }),
+    );
   } catch (error) {
     // Two calls of one stretch at once (a workflow task timed out while its work went on): what the faster one wrote holds for both.
     const written = error instanceof Overtaken ? await open(ports, request.run, state.turns) : undefined;
@@ -102,11 +111,36 @@ async function open(
 /** The store, the mail server and Slack, as one stretch sees them. */
 export function storeWorld(
   session: Session,
-  { turns, reached, durable }: { readonly turns: number; readonly reached: Instant; readonly durable: number },
+  how: {
+    readonly turns: number;
+    readonly reached: Instant;
+    readonly durable: number;
+    /** By `performance.now()`: so long it waits for its turn. */
+    readonly turnUntil: number;
+  },
 ): StretchWorld {
-  const { ports, plan } = session;
-  const { store } = ports;
+  const { turns, reached, durable, turnUntil } = how;
+  const { ports } = session;
+  const { store, order } = ports;
   let hasParked = false;
+  let turnAt: Instant | undefined;
+
+  /** Everything that comes before the run's instant is done, or the run has to hear of something first. */
+  async function isTurn(at: Instant): Promise<boolean> {
+    if (order === undefined || turnAt === at) return true;
+    const { id: runId, accountId } = session.run;
+    const isTold = await store.transaction(async (tx) => {
+      const events = await undelivered(session, tx, at, 1);
+      if (events.length === 0) await order.store.wakes(tx, runId, at);
+      return events.length > 0;
+    });
+    if (isTold) return true;
+    const waitMs = Math.max(0, turnUntil - performance.now());
+    if (!(await order.untilTurn({ rank: "run", at, accountId, runId }, waitMs))) return false;
+    turnAt = at;
+    return true;
+  }
+
   return {
     hasReached: (at) => at <= reached,
     isRealTime: ports.clock.scale === 1,
@@ -114,18 +148,23 @@ export function storeWorld(
     mayGoOn: () => performance.now() < session.deadline - ports.settings.budgetMs / 2,
 
     async perform(command, asOf, status) {
+      if (!(await isTurn(asOf))) return { kind: "later" };
       if (session.run.status === "held" && status === "running")
         await store.transaction((tx) => released(session, tx, asOf));
       hasParked ||= command.kind === "park";
-      return ask(session, command, asOf);
+      const answer = await ask(session, command, asOf);
+      if (command.kind === "close") order?.moved(session.run.accountId);
+      return answer;
     },
 
-    async write({ asOf, entries, status, position, taken, response }) {
-      return store.transaction(async (tx) => {
+    async write({ asOf, entries, status, position, taken, response, wakesAt }) {
+      const mayRest = response?.isResting === true;
+      if (mayRest && !(await isTurn(asOf))) return "later";
+      const events = await store.transaction(async (tx) => {
+        // Whoever tells a run of something holds the lock: nothing is missed while it goes to rest.
+        if (mayRest && order !== undefined) await store.lockAccounts(tx, [session.run.accountId]);
         if (response !== undefined) {
-          const events = await store.events.undelivered(tx, eventScopeOf(session.run, plan), asOf, EVENTS_AT_ONCE, [
-            ...session.inHand,
-          ]);
+          const events = await undelivered(session, tx, asOf);
           if (events.length > 0) return inHand(session, events);
           const kept = await store.runs.keepStretch(tx, session.run.id, { turns, durable, answer: response });
           if (!kept) throw new Overtaken(session.run.id);
@@ -136,10 +175,23 @@ export function storeWorld(
         await store.runs.record(tx, session.run.id, { status: word, position, entries, confirm: taken });
         if (status !== "parked" && (session.run.parked !== undefined || hasParked))
           await store.runs.park(tx, session.run.id, undefined);
+        if (mayRest && order !== undefined) {
+          const [event] = await undelivered(session, tx, wakesAt ?? LAST_INSTANT, 1);
+          await order.store.rests(tx, session.run.id, event === undefined ? (wakesAt ?? null) : event.at);
+        }
         return [];
       });
+      if (mayRest || events.length > 0) order?.moved(session.run.accountId);
+      return events;
     },
   };
+}
+
+/** As good as never. */
+const LAST_INSTANT = Date.UTC(9999, 0, 1);
+
+function undelivered({ ports, run, plan, inHand }: Session, tx: Tx, until: Instant, limit = EVENTS_AT_ONCE) {
+  return ports.store.events.undelivered(tx, eventScopeOf(run, plan), until, limit, [...inHand]);
 }
 
 /** Whoever held it (an operator, or a playbook that told it so): what fell due meanwhile is spaced from here on. */

@@ -4,6 +4,7 @@ import { references } from "../expression/references.js";
 import type { DueItem, DueKind } from "../ports/due.js";
 import { INTERNAL_EVENTS, type NewEvent } from "../ports/events.js";
 import type { Ports } from "../ports/store.js";
+import { type LogicalOrder, OUT_OF_ORDER } from "../ports/order.js";
 import { StoreUnavailable, type Tx } from "../ports/transactions.js";
 import type { Instant } from "../values/instant.js";
 import { armBefore, everyItem } from "./arm-triggers.js";
@@ -22,24 +23,37 @@ export const TRIGGER_HANDLERS: DueHandlers = { before: beforeIsDue, every: every
 /**
  * Does what has fallen due up to the clock's now, longest due first, each item in a transaction of its own; how many were
  * done, at most `limit`. Several may poll at once. An item whose handler fails stays due and is reported to `onFault`
- * (thrown where there is none); one whose kind has no handler stays, too.
+ * (thrown where there is none); one whose kind has no handler stays, too. With an `order`, one whose turn it isn't yet stays as well.
  */
 export async function pollDue(
-  ports: Ports & { readonly onFault?: (itemId: string, error: unknown) => void },
+  ports: Ports & {
+    readonly onFault?: (itemId: string, error: unknown) => void;
+    readonly order?: LogicalOrder | undefined;
+  },
   handlers: DueHandlers,
   limit: number,
 ): Promise<number> {
   const { store, clock } = ports;
-  const now = clock.now();
+  const now = Math.min(clock.now(), (await ports.order?.horizon()) ?? Number.POSITIVE_INFINITY);
   const all: DueHandlers = { ...TRIGGER_HANDLERS, ...handlers };
+  const { order } = ports;
   const failed: string[] = [];
   let done = 0;
   while (done < limit) {
     let item: DueItem | undefined;
+    let isEarly = false;
     try {
       await store.transaction(async (tx) => {
         item = await store.due.take(tx, now, failed);
         if (item === undefined) return;
+        if (
+          order !== undefined &&
+          !OUT_OF_ORDER.includes(item.kind) &&
+          !(await order.isTurn({ ...item, rank: "due" }))
+        ) {
+          isEarly = true;
+          return;
+        }
         const handler = all[item.kind];
         if (handler === undefined) throw new Error(`no handler for due items of kind ${item.kind}`);
         if ((await handler(ports, tx, item, now)) === "done") await store.due.done(tx, item.id, now);
@@ -51,7 +65,12 @@ export async function pollDue(
       continue;
     }
     if (item === undefined) break;
+    if (isEarly) {
+      failed.push(item.id);
+      continue;
+    }
     done += 1;
+    order?.moved(item.accountId);
   }
   return done;
 }

@@ -2,6 +2,7 @@ import type { HealthModel } from "../customers/health-model.js";
 import type { Model, Segments } from "../customers/model.js";
 import type { FactValue } from "../expression/expression.js";
 import type { NewEvent } from "../ports/events.js";
+import type { LogicalOrder } from "../ports/order.js";
 import type { HealthPorts, ListenedFact } from "../ports/health.js";
 import type { Tx } from "../ports/transactions.js";
 import { DAY_MS, type Instant } from "../values/instant.js";
@@ -12,7 +13,7 @@ import { SWEEP_CHUNK_ACCOUNTS } from "./sweep-segments.js";
 export const CATCH_UP_DAYS_MAX = 400;
 
 /** The name under which the sweep's progress is kept. */
-const SWEEP = "health";
+export const SWEEP = "health";
 
 export interface SweepReport {
   readonly accounts: number;
@@ -45,16 +46,19 @@ export async function sweepHealth(ports: HealthPorts, asOf: Instant): Promise<Sw
 /**
  * Every daily instant (`evaluate.daily_at`, UTC) up to `now` that has not been swept, oldest first, at most
  * `CATCH_UP_DAYS_MAX`; the very first time, only the latest. Several workers may call it at once and share the chunks;
- * a killed one is carried on from its last chunk. One report per instant that this call has worked on.
+ * a killed one is carried on from its last chunk. One report per instant that this call has worked on. With an `order`
+ * it stops before an instant whose turn it isn't yet, and is to be called again.
  */
 export async function sweepDue(
   ports: HealthPorts,
   now: Instant,
+  order?: LogicalOrder,
 ): Promise<readonly (SweepReport & { readonly at: Instant })[]> {
   const reports: (SweepReport & { at: Instant })[] = [];
   for (;;) {
     const due = await ports.store.read((tx) => nextInstant(tx, ports, now));
     if (due === undefined) return reports;
+    if (order !== undefined && !(await order.isTurn({ rank: "sweep", at: due }))) return reports;
     const done = await ports.store.transaction(async (tx) => {
       // Read again: the row is locked now, and another worker may have gone on meanwhile.
       const cursor = await ports.health.sweepCursor(tx, SWEEP);
@@ -65,6 +69,7 @@ export async function sweepDue(
       await ports.health.setSweepCursor(tx, SWEEP, { at, after: chunk.last ?? null });
       return chunk.report;
     });
+    order?.moved();
     if (done === undefined) continue;
     const last = reports.at(-1);
     if (last?.at === due) reports[reports.length - 1] = { ...sum(last, done), at: due };

@@ -6,6 +6,7 @@ import type { Events } from "../ports/events.js";
 import type { People } from "../ports/people.js";
 import type { Suppressions } from "../ports/suppressions.js";
 import type { Transactions } from "../ports/transactions.js";
+import type { Instant } from "../values/instant.js";
 import { sha256Hex } from "../values/sha256.js";
 
 export interface UnsubscribePorts {
@@ -24,6 +25,8 @@ export interface Unsubscribing {
   readonly token: string;
   /** True: from everything, not only from what the mail was about. Service notices still come. */
   readonly all: boolean;
+  /** When they did; absent, and always in real time: now. */
+  readonly at?: Instant | undefined;
 }
 
 /**
@@ -31,8 +34,9 @@ export interface Unsubscribing {
  * `email.unsubscribed`, in one transaction. Nothing for an unknown token, and nothing the second time: the caller can't
  * tell. Concerns the address that the contact has now. Throws `StoreUnavailable`.
  */
-export async function unsubscribe(ports: UnsubscribePorts, { token, all }: Unsubscribing): Promise<void> {
+export async function unsubscribe(ports: UnsubscribePorts, { token, all, at }: Unsubscribing): Promise<void> {
   const { store, people, suppressions, audit, clock } = ports;
+  const now = clock.scale === 1 || at === undefined ? clock.now() : at;
   await store.transaction(async (tx) => {
     const link = await suppressions.link(tx, token);
     if (link === undefined) return;
@@ -48,13 +52,13 @@ export async function unsubscribe(ports: UnsubscribePorts, { token, all }: Unsub
       const known = await suppressions.of(tx, email);
       if (known.some((one) => one.category === category && one.reason === "unsubscribed")) return;
       const { deliveryKey } = link;
-      await suppressions.add(tx, email, { category, reason: "unsubscribed", at: clock.now(), deliveryKey });
+      await suppressions.add(tx, email, { category, reason: "unsubscribed", at: now, deliveryKey });
     }
     const event = {
       // Not the token itself: events are shown. With the instant, so that who came back can leave again.
-      id: `unsubscribe/${sha256Hex(token).slice(0, 32)}/${category}${email === undefined ? "" : `/${clock.now()}`}`,
+      id: `unsubscribe/${sha256Hex(token).slice(0, 32)}/${category}${email === undefined ? "" : `/${now}`}`,
       name: SYSTEM_EVENTS.emailUnsubscribed,
-      at: clock.now(),
+      at: now,
       accountId,
       contactId,
       payload: { contact: contactId, category },

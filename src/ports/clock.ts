@@ -18,4 +18,6 @@ export interface ClockSetting {
   /** At real instant `realOrigin` it is `domainOrigin` in the domain. Both ignored with scale 1. */
   readonly realOrigin: Instant;
   readonly domainOrigin: Instant;
+  /** True: domain time is an order, too (`ports/order.ts`). Only above scale 1. */
+  readonly ordered?: boolean | undefined;
 }

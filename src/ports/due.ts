@@ -12,7 +12,9 @@ export type DueKind =
   | "override_expiry"
   | "mail_again"
   | "nudge_snooze"
-  | "retention";
+  | "retention"
+  /** What somebody outside has announced that they will do then: nobody here takes it, and what is later waits for it (`ports/order.ts`). */
+  | "announced";
 
 /** Something that falls due on domain time and belongs to no run. */
 export interface DueItem {
@@ -35,7 +37,7 @@ export interface DueItems {
     prefix: string,
     accountIds?: readonly string[],
   ): Promise<readonly (DueItem & { isDone: boolean })[]>;
-  /** The longest due open item up to `now` that nobody else has and that is not in `except`, locked until the transaction ends. */
+  /** The longest due open item up to `now` that nobody else has, that is not `announced` and not in `except`, locked until the transaction ends. */
   take(tx: Tx, now: Instant, except: readonly string[]): Promise<DueItem | undefined>;
   done(tx: Tx, id: string, at: Instant): Promise<void>;
 }

@@ -3,6 +3,7 @@ import type { Customers } from "./customers.js";
 import type { DueItems } from "./due.js";
 import type { Events, StoredEvent } from "./events.js";
 import type { FactStore } from "./facts.js";
+import type { LogicalOrder } from "./order.js";
 import type { Playbooks } from "./playbooks.js";
 import type { Runs } from "./runs.js";
 import type { Transactions, Tx } from "./transactions.js";
@@ -30,6 +31,8 @@ export interface DispatchPorts extends Ports {
   readonly clockSetting: ClockSetting;
   /** What else an event brings about (health, by `evaluate.on`), in its transaction, under the account's lock. Repeatable. */
   readonly react?: (tx: Tx, event: StoredEvent) => Promise<void>;
+  /** Where domain time is an order (`ClockSetting.ordered`). */
+  readonly order?: LogicalOrder | undefined;
   /** Told of an account whose events could not be dispatched this time; they stay pending. */
   readonly onFault?: (accountId: string, error: unknown) => void;
 }

@@ -343,7 +343,7 @@ class Simulation {
     };
     this.world.runs.set(id, run);
     this.world.customers.runSpans.push({ playbook, accountId: subject.accountId, from: at });
-    const holds = this.world.holdsOn(subject.accountId, plan);
+    const holds = this.world.holdsOn(run);
     this.fresh.push({
       world: run,
       plan,

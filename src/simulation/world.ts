@@ -752,23 +752,14 @@ export class SimulatedWorld {
 
   // ── holds and endings ──────────────────────────────────────────────────────────────────────────────────────────────
 
-  holdsOn(accountId: string, plan: Plan): string[] {
-    return [
-      ...new Set(
-        this.holds
-          .filter(
-            (hold) =>
-              hold.accountId === accountId && hold.playbook === plan.playbook && this.outranks(hold.holderRun, plan),
-          )
-          .map((hold) => `playbook:${hold.holderPlaybook}`),
-      ),
-    ];
-  }
-
-  /** When two playbooks pause each other, the one with the lower priority holds. */
-  private outranks(holderRun: string, plan: Plan): boolean {
-    const holder = this.runs.get(holderRun)?.plan;
-    return holder === undefined || !plan.pauses.includes(holder.playbook) || holder.priority >= plan.priority;
+  /** Names of the holds that a run begins under. */
+  holdsOn(run: SimulatedRun): string[] {
+    const names = this.holds.flatMap((hold) => {
+      const holder = this.runs.get(hold.holderRun);
+      if (hold.accountId !== run.accountId || hold.playbook !== run.plan.playbook || holder === undefined) return [];
+      return this.holdsBack(holder, run) ? [`playbook:${hold.holderPlaybook}`] : [];
+    });
+    return [...new Set(names)];
   }
 
   private holdsBack(holder: SimulatedRun, held: SimulatedRun): boolean {

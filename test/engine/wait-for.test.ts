@@ -377,3 +377,25 @@ test("a task's and a play's own wait look at nothing else", async () => {
     2026-03-05 09:00 run.ended outcome=completed"
   `);
 });
+
+test.each([
+  [["x", "y"], "any of two alls: the alternatives share an event", "wait_for.met w"],
+  [["x", "z"], "any of two alls: the first", "wait_for.met w"],
+  [["z", "y"], "any of two alls: neither is whole", "wait_for.timed_out w"],
+])("%j: %s", async (names, _what, expected) => {
+  const both = (a: string, b: string): Condition => ({ kind: "all", of: [on(a), on(b)] });
+  const plan = planFrom([waitFor("w", { kind: "any", of: [both("x", "z"), both("x", "y")] }, "100h")]);
+  const events = names.map((name, i) => event(name, START + (i + 1) * 3_600_000));
+  expect(await story(plan, { events })).toContain(expected);
+});
+
+test.each([
+  [1, "wait_for.timed_out w"],
+  [2, "wait_for.met w"],
+])("an `all` needs an event for each part, also where one part is an `any`: %i", async (count, expected) => {
+  const plan = planFrom([
+    waitFor("w", { kind: "all", of: [{ kind: "any", of: [on("x"), on("y")] }, on("x")] }, "100h"),
+  ]);
+  const events = Array.from({ length: count }, (_, i) => event("x", START + (i + 1) * 3_600_000));
+  expect(await story(plan, { events })).toContain(expected);
+});

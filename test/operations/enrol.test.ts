@@ -125,6 +125,7 @@ describe("by hand", () => {
         planOf("rescue", {}, { pauses: ["qbr", "renewal"], priority: 70 }),
       ]),
     );
+    await byHand({ playbook: "rescue" });
     await world.database
       .client`insert into holds values ('a-1', 'qbr', 'run/rescue/a-1/a-1/1', 'rescue', now()), ('a-1', 'renewal', 'run/rescue/a-1/a-1/1', 'rescue', now()), ('a-1', 'qbr', '', '', now())`;
     await byHand({ playbook: "qbr" });
@@ -138,6 +139,7 @@ describe("by hand", () => {
     expect(held.sort()).toEqual([
       ["qbr", "held", ["operator", "playbook:rescue"]],
       ["renewal", "starting", []],
+      ["rescue", "starting", []],
     ]);
   });
 });

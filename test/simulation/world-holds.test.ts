@@ -90,9 +90,17 @@ describe("holds", () => {
   ])("a run that begins later is told of them: %s", (_name, rescue, nurture, expected) => {
     const { world, act, begin } = stage();
     for (let count = 0; count < 2; count++) act(begin(rescue), { kind: "hold", playbooks: ["nurture"] });
-    expect(world.holdsOn("a1", nurture)).toEqual(expected);
-    expect(world.holdsOn("a2", nurture)).toEqual([]);
-    expect(world.holdsOn("a1", plan("else", 1))).toEqual([]);
+    const run = begin(nurture);
+    expect(world.holdsOn(run)).toEqual(expected);
+    expect(world.holdsOn({ ...run, accountId: "a2" })).toEqual([]);
+    expect(world.holdsOn(begin(plan("else", 1)))).toEqual([]);
+  });
+
+  test("a run of the same priority that is dated back before the holder is not held by it: the holder is by the run", () => {
+    const { world, act, begin } = stage();
+    act(begin(plan("rescue", 50, "nurture")), { kind: "hold", playbooks: ["nurture"] });
+    const run = begin(plan("nurture", 50, "rescue"));
+    expect(world.holdsOn({ ...run, startedAt: run.startedAt - 1 })).toEqual([]);
   });
 
   test("after a release, mails that waited go with some distance", () => {

@@ -1,4 +1,4 @@
-import { and, asc, eq, inArray, isNull, like, lte, notInArray, sql } from "drizzle-orm";
+import { and, asc, eq, inArray, isNull, like, lte, ne, notInArray, sql } from "drizzle-orm";
 import type { DueItem, DueItems, DueKind } from "../../ports/due.js";
 import { inside } from "./database.js";
 import { due } from "./schema.js";
@@ -58,7 +58,14 @@ export const postgresDue: DueItems = {
     const [row] = await inside(tx)
       .select()
       .from(due)
-      .where(and(isNull(due.doneAt), lte(due.at, now), except.length > 0 ? notInArray(due.id, [...except]) : undefined))
+      .where(
+        and(
+          isNull(due.doneAt),
+          ne(due.kind, "announced"),
+          lte(due.at, now),
+          except.length > 0 ? notInArray(due.id, [...except]) : undefined,
+        ),
+      )
       .orderBy(asc(due.at), asc(due.id))
       .limit(1)
       .for("update", { skipLocked: true });

@@ -66,6 +66,7 @@ export const postgresRuns: Runs = {
         parked: run.parked ?? null,
         priority: run.priority,
         releasedAt: run.releasedAt ?? null,
+        wakesAt: run.startedAt,
       })
       .onConflictDoNothing()
       .returning({ id: runs.id });

@@ -347,6 +347,8 @@ export const runs = pgTable(
     releasedAt: instant("released_at"),
     /** How many stretches were walked and written. */
     turns: integer().notNull().default(0),
+    /** Where domain time is an order (`ClockSetting.ordered`): when it acts next; null: when it is told of something. */
+    wakesAt: instant("wakes_at"),
   },
   (table) => [
     // A key is the subject's own: `key: event.kind` of two accounts are two keys.

@@ -1,10 +1,15 @@
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { StoreUnavailable } from "../../ports/transactions.js";
+import { parseInstant } from "../../values/instant.js";
 
 export interface UnsubscribePageOptions {
   /** Does it; nothing for an unknown token (`src/operations/unsubscribe.ts`). */
-  readonly unsubscribe: (request: { readonly token: string; readonly all: boolean }) => Promise<void>;
+  readonly unsubscribe: (request: {
+    readonly token: string;
+    readonly all: boolean;
+    readonly at?: number | undefined;
+  }) => Promise<void>;
   /** Who is writing, and what a customer calls each category that can be left; category → locale → title. As of now. */
   readonly company: () => Shown | Promise<Shown>;
 }
@@ -34,10 +39,12 @@ export function unsubscribePage({ unsubscribe, company }: UnsubscribePageOptions
 
   app.post("/unsubscribe/:token", bodyLimit({ maxSize: MAX_BODY_BYTES }), async (context) => {
     const { words, name, title } = shown(await company(), context.req.query(), context.req.header("accept-language"));
-    const all = (await scopeOf(context.req)) === "all";
+    const { scope, at } = await formOf(context.req);
+    const all = scope === "all";
     const token = context.req.param("token");
     try {
-      if (TOKEN.test(token)) await unsubscribe({ token, all });
+      if (TOKEN.test(token))
+        await unsubscribe({ token, all, at: typeof at === "string" ? parseInstant(at) : undefined });
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error;
       context.header("retry-after", String(RETRY_AFTER_S));
@@ -63,12 +70,14 @@ const HEADERS = {
   "x-robots-tag": "noindex",
 };
 
-async function scopeOf(request: { parseBody(): Promise<Record<string, unknown>> }): Promise<unknown> {
+async function formOf(request: {
+  parseBody(): Promise<Record<string, unknown>>;
+}): Promise<{ readonly scope?: unknown; readonly at?: unknown }> {
   try {
-    return (await request.parseBody()).scope;
+    return await request.parseBody();
   } catch {
     // A mail program's one click may come with any body, or none.
-    return undefined;
+    return {};
   }
 }
 

@@ -9,6 +9,30 @@ export interface PollLoop {
   readonly everyMs: number;
   /** One look; how much was done. More than 0: it looks again at once. */
   readonly work: () => Promise<number>;
+  /** Ends a pause before its time. */
+  readonly nudge?: Nudge;
+}
+
+/** Somebody waits for what a loop does: it looks at once, or once more after the look under way. */
+export class Nudge {
+  #isNudged = false;
+  readonly #loops = new Set<() => void>();
+
+  now(): void {
+    this.#isNudged = true;
+    for (const wake of this.#loops) wake();
+  }
+
+  /** After so many real milliseconds, with the next nudge, or when the signal aborts; at once if it was nudged since the last pause. */
+  async pause(ms: number, signal: AbortSignal): Promise<void> {
+    const early = new AbortController();
+    const wake = () => early.abort();
+    this.#loops.add(wake);
+    if (!this.#isNudged)
+      await sleep(ms, undefined, { signal: AbortSignal.any([signal, early.signal]) }).catch(() => {});
+    this.#isNudged = false;
+    this.#loops.delete(wake);
+  }
 }
 
 const BACKOFF_FIRST_MS = 250;
@@ -33,7 +57,8 @@ export async function runPollLoop(loop: PollLoop, signal: AbortSignal, logger: L
       if (failures === 1) logFailure(logger, loop.name, error);
     }
     // Even a busy loop lets the rest of the process have its turn.
-    await sleep(pauseMs, undefined, { signal }).catch(() => {});
+    if (loop.nudge !== undefined && pauseMs > 0) await loop.nudge.pause(pauseMs, signal);
+    else await sleep(pauseMs, undefined, { signal }).catch(() => {});
   }
 }
 

@@ -18,7 +18,7 @@ import { StoreUnavailable } from "../../ports/transactions.js";
 import type { EnvironmentWith, WORKER_NEEDS } from "../environment.js";
 import { createLogger, type Logger } from "../logger.js";
 import { wire, type Wired } from "../wire.js";
-import { type PollLoop, runPollLoop } from "./poll-loop.js";
+import { Nudge, type PollLoop, runPollLoop } from "./poll-loop.js";
 
 export interface WorkerProcessOptions {
   readonly logger?: Logger;
@@ -48,6 +48,8 @@ const DISPATCHERS = 4;
 /** The daily sweep is poked so often; above scale 1 so often that no day is waited for long, but never below 2 s. */
 const SWEEP_POKE_MS = 5 * 60_000;
 const SWEEP_POKE_LEAST_MS = 2_000;
+/** How often a worker looks for a daily evaluation whose turn it is, where domain time is an order. */
+const SWEEP_LOOK_MS = 30;
 /** Of domain time, between two pokes at a scale above 1. */
 const SWEEP_POKE_DOMAIN_MS = 6 * 60 * 60_000;
 
@@ -142,9 +144,11 @@ async function createWorker(
 }
 
 function loopsOf(wired: Wired): PollLoop[] {
-  const { store, clock, onFault } = wired;
+  const { store, clock, onFault, order } = wired;
   const desk = deskDue(wired);
   const retention = postgresRetention();
+  const nudges = { event: new Nudge(), due: new Nudge(), message: new Nudge(), sweep: new Nudge(), run: new Nudge() };
+  wired.onBlocked = (kind) => nudges[kind].now();
   const overrideExpiry: DueHandlers = {
     override_expiry: async (_ports, _tx, item) => {
       if (item.accountId !== undefined) await expireHealthOverride(wired.healthPorts, item.accountId, item.at);
@@ -157,14 +161,16 @@ function loopsOf(wired: Wired): PollLoop[] {
       name: `dispatcher ${index + 1}`,
       everyMs: DISPATCH_EVERY_MS,
       work: () => dispatchBatch(wired.dispatch, BATCH),
+      nudge: nudges.event,
     })),
     {
       name: "due items",
       everyMs: DUE_EVERY_MS,
       work: async () => {
         const faulted = (item: string, error: unknown) => onFault(`due item ${item} failed and stays due`, error);
-        return pollDue({ store, clock, onFault: faulted }, { ...desk.handlers, ...overrideExpiry }, BATCH);
+        return pollDue({ store, clock, order, onFault: faulted }, { ...desk.handlers, ...overrideExpiry }, BATCH);
       },
+      nudge: nudges.due,
     },
     // Apart from what falls due: no playbook begins late because Slack is slow.
     {
@@ -174,8 +180,13 @@ function loopsOf(wired: Wired): PollLoop[] {
         await desk.finish();
         return 0;
       },
+      nudge: nudges.message,
     },
     { name: "Slack outbox", everyMs: OUTBOX_EVERY_MS, work: () => postOutbox(wired) },
+    // Runs wait for a day's evaluation: no Schedule comes round as often as such a day.
+    ...(order === undefined
+      ? []
+      : [{ name: "sweep", everyMs: SWEEP_LOOK_MS, work: () => sweep(wired), nudge: nudges.sweep }]),
     {
       name: "digests and removal",
       everyMs: DIGESTS_EVERY_MS,
@@ -188,8 +199,8 @@ function loopsOf(wired: Wired): PollLoop[] {
 }
 
 async function sweep(wired: Wired): Promise<number> {
-  const reports = await sweepDue(wired.healthPorts, wired.clock.now());
-  await armDailyIfPublished(wired);
+  const reports = await sweepDue(wired.healthPorts, wired.clock.now(), wired.order);
+  if (reports.length > 0) await armDailyIfPublished(wired);
   return reports.reduce((sum, { accounts }) => sum + accounts, 0);
 }
 

@@ -1,7 +1,7 @@
 import { postgresAudit } from "../../../src/adapters/postgres/audit.js";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { postgresPortfolio } from "../../../src/adapters/postgres/portfolio.js";
 import { postgresSlackRequests } from "../../../src/adapters/postgres/slack-requests.js";
 import { createSlackMessages } from "../../../src/adapters/slack/messages.js";
@@ -101,10 +101,13 @@ test("Complete closes the task, tells the run, and the message says so", async (
   expect(title(ts)).toMatch(/^✅ Done: /);
   const events = await stage.database.client`select name from events where account_id = ${account} order by seq`;
   expect(events.map(({ name }) => name)).toContain("task.closed");
-  const kept = await stage.database
-    .client`select kind, handled_at from slack_requests order by received_at desc limit 1`;
-  expect(kept[0]).toMatchObject({ kind: "block_actions" });
-  expect(kept[0]?.handled_at).not.toBeNull();
+  // It is marked as handled behind the answer.
+  await vi.waitFor(async () => {
+    const kept = await stage.database
+      .client`select kind, handled_at from slack_requests order by received_at desc limit 1`;
+    expect(kept[0]).toMatchObject({ kind: "block_actions" });
+    expect(kept[0]?.handled_at).not.toBeNull();
+  });
 });
 
 test("an outcome and a note by modal; the manager may, a colleague may not", async () => {

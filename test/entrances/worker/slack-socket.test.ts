@@ -77,7 +77,7 @@ test("a click by Socket Mode completes a task in Postgres within 3 s, once, and 
   expect((await slack.send(envelope))?.afterMs).toBeLessThan(3_000);
   const rows = await house.wired.store.read((tx) => house.wired.audit.list(tx, { subject: task.id }));
   expect(rows.map(({ actor, action, detail }) => ({ actor, action, detail }))).toEqual([
-    { actor: "u1", action: "task.complete", detail: { via: "slack" } },
+    { actor: "u1", action: "task.complete", detail: { via: "slack", revision: 2 } },
   ]);
 }, 120_000);
 

@@ -56,7 +56,7 @@ test("a task is posted by the worker, completed by a signed press on the server'
   expect(task.closedBy).toBe("u1");
   const rows = await house.wired.store.read((tx) => house.wired.audit.list(tx, { subject: task.id }));
   expect(rows.map(({ actor, action, detail }) => ({ actor, action, detail }))).toEqual([
-    { actor: "u1", action: "task.complete", detail: { via: "slack" } },
+    { actor: "u1", action: "task.complete", detail: { via: "slack", revision: 2 } },
   ]);
 }, 120_000);
 

@@ -217,22 +217,24 @@ export async function performOn(
     turns: row.turns,
     reached: asOf,
     durable: 0,
+    turnUntil: 0,
   });
   const hasToTell = commands.length === 0 || entries.length > 0 || status !== row.status;
   if (row.status !== "ended" && hasToTell) {
     const told = { asOf, entries, status, position: [], taken: [] };
     const isEnding = commands.length > 0 && commands.every(({ kind }) => kind === "close");
     const events = await world.write(isEnding ? told : { ...told, response: { log: [], isResting: true } });
-    if (events.length > 0) return { events, outcomes: {} };
+    if (events !== "later" && events.length > 0) return { events, outcomes: {} };
   }
   const outcomes: Record<string, Outcome> = {};
   const turns = row.turns + (hasToTell ? 1 : 0);
-  const after = storeWorld(sessionOf(ports, row, plan, { turns }), { turns, reached: asOf, durable: 0 });
+  const after = storeWorld(sessionOf(ports, row, plan, { turns }), { turns, reached: asOf, durable: 0, turnUntil: 0 });
   for (const command of commands) {
     const answer = await after.perform(command, asOf, status);
     if (answer.kind === "events") return { events: answer.events, outcomes };
     if (answer.kind === "retry") return { events: [], outcomes, retry: { key: command.key, afterMs: answer.afterMs } };
     if (answer.kind === "ended") return { events: [], outcomes, ended: answer.outcome };
+    if (answer.kind === "later") throw new Error("not yet its turn");
     outcomes[command.key] = answer.outcome;
   }
   return { events: [], outcomes };

@@ -9,7 +9,13 @@ export function registerDemo(program: Command): void {
     .option("--once", "end after the summary; exit code 0 only if nothing was doubled or lost")
     .option("--json", "the summary as one object on the last line of stdout; all else to stderr")
     .option("--minutes <n>", "how many real minutes the year takes; default 3, or what this machine needs", minutes)
-    .action(async (options: { once?: boolean; json?: boolean; minutes?: number }) => {
+    .option(
+      "--kill <n>",
+      "end the worker so many times with SIGKILL on the way: nothing in the summary may change",
+      kills,
+    )
+    .option("--seed <n>", "which moments those are; default 1", kills)
+    .action(async (options: { once?: boolean; json?: boolean; minutes?: number; kill?: number; seed?: number }) => {
       const { FolderBusyFault } = await import("../../../local/watchdog.js");
       const { runDemo } = await import("../../../local/demo.js");
       try {
@@ -17,6 +23,7 @@ export function registerDemo(program: Command): void {
           once: options.once === true,
           json: options.json === true,
           ...(options.minutes === undefined ? {} : { minutes: options.minutes }),
+          ...(options.kill === undefined ? {} : { kills: { count: options.kill, seed: options.seed ?? 1 } }),
         });
       } catch (error) {
         if (error instanceof FolderBusyFault) throw new UsageFault(error.message);
@@ -29,5 +36,11 @@ function minutes(text: string): number {
   const value = Number(text);
   if (!(value >= 0.2 && value <= 525_600))
     throw new InvalidArgumentError("It must be a number of minutes, at least 0.2.");
+  return value;
+}
+
+function kills(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError("It must be a whole number.");
   return value;
 }
