@@ -434,18 +434,20 @@ async function* dated(path: string): AsyncGenerator<Dated, undefined> {
 
 /** Waits until everything up to the instant is done; what is not, if it takes too long. */
 async function settled(ours: Wired, until: Instant, signal: AbortSignal): Promise<string | undefined> {
-  const { order, store } = ours;
+  const { order } = ours;
   let last = "";
   let deadline = 0;
-  while (!(await order?.isTurn({ rank: "run", at: until }))) {
-    const blocker = await store.read(async (tx) => order?.store.before(tx, { rank: "run", at: until }, []));
-    const first = blocker === undefined ? "the daily evaluation" : `${blocker.kind} ${blocker.id} ${blocker.at}`;
+  for (;;) {
+    const blocker = await order?.first({ rank: "run", at: until });
+    if (blocker === undefined) return undefined;
+    // The evaluation of a day is itself behind something; the days go on as long as all is well.
+    const { kind, id, at } = blocker;
+    const first = `${kind} ${id} ${formatInstant(at)}`;
     if (first !== last) deadline = performance.now() + SETTLE_MS;
     else if (performance.now() > deadline) return first;
     last = first;
     await sleep(200, undefined, { signal });
   }
-  return undefined;
 }
 
 /** What people have put off, among the due items. */

@@ -90,6 +90,7 @@ export function inOrder(options: InOrderOptions): LogicalOrder {
 
   return {
     store: order,
+    first: blockerOf,
     isTurn,
     async horizon() {
       const sweep = await sweepBefore({ rank: "run", at: Number.MAX_SAFE_INTEGER });

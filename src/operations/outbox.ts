@@ -86,6 +86,12 @@ export async function postOutbox(ports: DeskPorts, limit = OUTBOX_BATCH): Promis
 export async function postNotice(ports: DeskPorts, row: DeliveryRow, leftMs: number): Promise<Standing> {
   const body = row.raw === null ? await taskBody(ports, row.key) : (JSON.parse(row.raw) as SlackBody);
   if (!body) {
+    // What is on the wire may have been seen (and its task closed by it): Slack knows.
+    if (row.status === "wire") {
+      const conversation = await conversationOf(ports, row, NOTHING_TO_SAY);
+      const standing = await follow(ports, row, conversation, { leftMs, mayResend: false });
+      if (standing.kind !== "claimed") return standing;
+    }
     await ports.store.read((tx) => ports.ledger.drop(tx, row.key, "skipped", "its task is closed"));
     return { kind: "final", row };
   }
@@ -94,6 +100,9 @@ export async function postNotice(ports: DeskPorts, row: DeliveryRow, leftMs: num
     await alertOthers(ports, row, body);
   return standing;
 }
+
+/** Of a message that is only looked for. */
+const NOTHING_TO_SAY: SlackBody = { text: "", blocks: [] };
 
 /** That a run needs attention (`effects/park.ts`): somebody has to hear of it. */
 const ALARM = /\|!park:[^|]*\|slack$/;

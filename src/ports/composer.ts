@@ -70,6 +70,8 @@ export interface Nudge {
   readonly actions: readonly string[];
   readonly account: { readonly id: string; readonly name: string };
   readonly playbook: string;
+  /** Its title, as people know it; absent: its name is shown. */
+  readonly playbookTitle?: string | undefined;
   readonly run: string;
   readonly step: string;
 }
@@ -108,6 +110,8 @@ export interface TaskCard {
     readonly healthChange7d?: number;
   };
   readonly playbook: string;
+  /** Its title, as people know it; absent: its name is shown. */
+  readonly playbookTitle?: string | undefined;
   readonly run: string;
   readonly step: string;
 }

@@ -52,6 +52,8 @@ export interface LogicalOrder {
   readonly store: OrderStore;
   /** The daily evaluation that is next: nothing that is later has its turn; undefined where there is none. */
   horizon(): Promise<Instant | undefined>;
+  /** What has to happen first; undefined: it is its turn. */
+  first(turn: Turn): Promise<Blocker | undefined>;
   /** Whether everything that comes before the turn is done. */
   isTurn(turn: Turn): Promise<boolean>;
   /** Waits for it, at most so many real milliseconds; false: it isn't yet. Also true when the run has to hear of something earlier first. */

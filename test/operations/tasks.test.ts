@@ -188,6 +188,24 @@ describe("what a person does with a task", () => {
   });
 });
 
+test.each([true, false])(
+  "a message that was on the wire when its task was closed is looked for, not sent again (it had arrived: %s)",
+  async (hasArrived) => {
+    stage.slack.trouble("lost");
+    await opened();
+    expect(await act("ann", { kind: "complete" })).toMatchObject({ kind: "done" });
+    if (!hasArrived) stage.slack.messages.length = 0;
+    const key = `task:${id}|slack`;
+    const status = async () => (await stage.store.read((tx) => stage.ports.ledger.read(tx, key)))?.status;
+    for (let look = 0; look < 100 && (await status()) === "wire"; look++) {
+      await postOutbox(stage.ports);
+      await new Promise((done) => setTimeout(done, 100));
+    }
+    expect(await status()).toBe(hasArrived ? "sent" : "skipped");
+    expect(stage.slack.messages).toHaveLength(hasArrived ? 1 : 0);
+  },
+);
+
 test("a message that can't be made keeps no other waiting", async () => {
   stage.slack.trouble({ kind: "refused", permanent: false, reason: "internal_error" });
   await opened();

@@ -50,7 +50,7 @@ export function createSlackMessages(options: SlackMessagesOptions = {}): Pick<Co
 function nudgeBody(nudge: Nudge, options: SlackMessagesOptions): SlackBody {
   const text = mrkdwnOf(nudge.text);
   // Messages that no run sent are about nothing.
-  const about = [nudge.account.name, humanName(nudge.playbook), humanName(nudge.step)]
+  const about = [nudge.account.name, nudge.playbookTitle ?? humanName(nudge.playbook), humanName(nudge.step)]
     .filter((part) => part !== "")
     .map(nameText)
     .join(" · ");
@@ -110,7 +110,7 @@ function fieldsOf(card: TaskCard): unknown[] {
     ["ARR", account.arr === undefined ? "–" : moneyText(account.arr, card.locale)],
     ["Health", healthText(account)],
     ["Due", instantText(card.due, card.timezone, card.locale)],
-    ["Playbook", `${nameText(humanName(card.playbook))} › ${nameText(humanName(card.step))}`],
+    ["Playbook", `${nameText(card.playbookTitle ?? humanName(card.playbook))} › ${nameText(humanName(card.step))}`],
     ["For", assigneeText(card)],
   ];
   return fields.map(([name, value]) => mrkdwn(`*${name}*\n${value}`, SLACK_LIMITS.fieldText));

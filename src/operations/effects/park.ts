@@ -22,6 +22,7 @@ export async function performPark(scene: Scene, command: Extract<Command, { kind
     actions: ["open_account"],
     account: { id: account.id, name: account.name },
     playbook: run.playbook,
+    playbookTitle: plan.title,
     run: run.id,
     step: failed,
   });

@@ -119,6 +119,7 @@ async function nudge(scene: Scene, command: SlackCommand, id: string): Promise<S
     actions: command.actions,
     account: { id: account.id, name: account.name },
     playbook: scene.run.playbook,
+    playbookTitle: scene.plan.title,
     run: scene.run.id,
     step: command.step ?? command.path,
   });

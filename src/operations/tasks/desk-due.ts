@@ -206,6 +206,7 @@ async function tell(
     actions: ["open_account"],
     account: { id: task.accountId, name: account?.name ?? task.accountId },
     playbook: run?.playbook ?? "",
+    playbookTitle: (run && (await ports.store.playbooks.plan(tx, run.hash)))?.title,
     run: task.runId,
     step: task.step,
   });

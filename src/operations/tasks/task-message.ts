@@ -30,12 +30,16 @@ export async function showTask(ports: DeskPorts, task: Task): Promise<void> {
 /** The task with what its assignee wants to see beside it. */
 export async function taskCard(ports: DeskPorts, task: Task): Promise<TaskCard> {
   const { store, people, clock } = ports;
-  const { account, directory, policy, run } = await store.read(async (tx) => ({
-    account: await people.account(tx, task.accountId),
-    directory: await people.directory(tx),
-    policy: await readPolicy(ports, tx),
-    run: await store.runs.get(tx, task.runId),
-  }));
+  const { account, directory, policy, run, plan } = await store.read(async (tx) => {
+    const run = await store.runs.get(tx, task.runId);
+    return {
+      account: await people.account(tx, task.accountId),
+      directory: await people.directory(tx),
+      policy: await readPolicy(ports, tx),
+      run,
+      plan: run && (await store.playbooks.plan(tx, run.hash)),
+    };
+  });
   const facts = await store.facts.read({ accountId: task.accountId }, CARD_FACTS, clock.now());
   const assignee = directory.colleagues.get(task.assigneeId ?? "");
   const coveredFor = directory.colleagues.get(task.coveredForId ?? "")?.name;
@@ -63,6 +67,7 @@ export async function taskCard(ports: DeskPorts, task: Task): Promise<TaskCard> 
       ...(typeof facts["health.status"] === "string" && { healthStatus: facts["health.status"] }),
     },
     playbook: run?.playbook ?? "",
+    playbookTitle: plan?.title,
     run: task.runId,
     step: task.step,
     ...(task.text !== null && { text: task.text }),

@@ -127,6 +127,8 @@ describe("a task's message", () => {
   });
 
   test("dates and numbers in the assignee's language; an unknown one reads as English", () => {
+    const titled = messages.task({ ...CARD, playbookTitle: "Rescue-plan for churn" });
+    expect((titled.blocks[1] as Block).fields[4].text).toBe("*Playbook*\nRescue-plan for churn › Verify");
     const fieldsIn = (locale: string) => (messages.task({ ...CARD, locale }).blocks[1] as Block).fields;
     expect(fieldsIn("pl")[3].text).toBe("*Due*\npt., 6 mar, 17:00");
     expect(fieldsIn("not a locale")[3].text).toBe("*Due*\nFri 6 Mar, 17:00");
@@ -138,6 +140,8 @@ test("a nudge: its text, what it is about, its buttons", () => {
   const { text, blocks } = linked.nudge(NUDGE);
   expect(text).toBe("*Acme* has not booked its kickoff");
   expect(ofType(blocks, "context").elements[0].text).toBe("Acme · Onboarding high touch · Nudge csm");
+  const titled = linked.nudge({ ...NUDGE, playbookTitle: "QBR" }).blocks;
+  expect(ofType(titled, "context").elements[0].text).toBe("Acme · QBR · Nudge csm");
   expect(
     ofType(blocks, "actions").elements.map((one: Block) => [one.action_id, one.text.text, one.url, one.value]),
   ).toEqual([
