@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { smtpServerFromUrl } from "../adapters/email/smtp-server-url.js";
+import { readPayloadKeys } from "../adapters/temporal/encrypting-codec.js";
 import { parseOnlyTo } from "../adapters/email/only-to.js";
 import type { ClockSetting } from "../ports/clock.js";
 import { parseDuration } from "../values/duration.js";
@@ -38,6 +39,12 @@ const VARIABLES = {
     isSecret: true,
   },
   TEMPORAL_TLS: { ...flag(), about: "TLS to Temporal", example: "true" },
+  WAYPOST_PAYLOAD_KEY: {
+    read: readPayloadKeys,
+    about: "encrypts what Temporal keeps; the same in every process, the newest of several keys first",
+    example: "the output of: openssl rand -base64 32",
+    isSecret: true,
+  },
   SMTP_URL: {
     read: (text: string) => {
       smtpServerFromUrl(text);

@@ -89,6 +89,7 @@ export function wire(environment: EnvironmentWith<"DATABASE_URL">, name: string,
     namespace: environment.TEMPORAL_NAMESPACE ?? "default",
     apiKey: environment.TEMPORAL_API_KEY,
     tls: environment.TEMPORAL_TLS,
+    payloadKeys: environment.WAYPOST_PAYLOAD_KEY,
   });
   const taskQueue = environment.WAYPOST_TASK_QUEUE ?? TASK_QUEUE;
   const workflows = boundedWorkflows(temporal, taskQueue, TEMPORAL_CALL_MS);

@@ -106,7 +106,7 @@ export async function startLocalSystem(stack: Stack, options: LocalSystemOptions
 
 /** What a process needs of ours besides: where programs and time-zone data are. Nothing that could name another installation. */
 function inherited(): Record<string, string> {
-  const kept = ["PATH", "HOME", "LANG", "TMPDIR", "NODE_OPTIONS", "WAYPOST_LOG_LEVEL"];
+  const kept = ["PATH", "HOME", "LANG", "TMPDIR", "NODE_OPTIONS", "WAYPOST_LOG_LEVEL", "WAYPOST_PAYLOAD_KEY"];
   return Object.fromEntries(
     kept.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
   );

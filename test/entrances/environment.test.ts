@@ -73,6 +73,11 @@ describe("what is wrong is told without the value", () => {
     ["DATABASE_URL", "hunter2", "DATABASE_URL must be an address beginning with postgres:// or postgresql://."],
     ["TEMPORAL_ADDRESS", "http://temporal:7233", "TEMPORAL_ADDRESS must be HOST:PORT, without http://."],
     ["TEMPORAL_TLS", "perhaps", "TEMPORAL_TLS must be true or false."],
+    [
+      "WAYPOST_PAYLOAD_KEY",
+      "hunter2",
+      "WAYPOST_PAYLOAD_KEY must be 32 random bytes in base64, or several of these separated by commas, the newest first.",
+    ],
     ["SMTP_URL", "http://u:hunter2@h", 'SMTP_URL can\'t be used: "http:" is not SMTP.'],
     ["SMTP_REPLY_TIMEOUT", "3d", "SMTP_REPLY_TIMEOUT must be a time in s, m or h."],
     ["MAIL_DOMAIN", "a b", "MAIL_DOMAIN must be a domain."],
@@ -111,7 +116,7 @@ test("Socket Mode needs the bot's token too", () => {
 });
 
 test("every example is one that is taken", () => {
-  const placeholders = new Set(["SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_APP_TOKEN"]);
+  const placeholders = new Set(["SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_APP_TOKEN", "WAYPOST_PAYLOAD_KEY"]);
   const examples = describeVariables().filter(({ name }) => !placeholders.has(name));
   for (const { name, example } of examples) expect(problemsOf({ [name]: example }), name).toEqual([]);
 });

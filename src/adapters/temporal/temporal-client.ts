@@ -1,6 +1,7 @@
 import { Client, Connection } from "@temporalio/client";
 import type { OperatorVerb, RunStart, Workflows } from "../../ports/workflows.js";
-import { gzipCodec } from "./gzip-codec.js";
+import type { PayloadKey } from "./encrypting-codec.js";
+import { payloadCodecs } from "./payload-codecs.js";
 import { asTemporalFault } from "./temporal-faults.js";
 import { temporalWorkflows } from "./temporal-workflows.js";
 
@@ -9,12 +10,14 @@ export interface TemporalClientOptions {
   readonly namespace: string;
   readonly apiKey?: string | undefined;
   readonly tls?: boolean | undefined;
+  /** With these payloads are encrypted; absent: they are not. */
+  readonly payloadKeys?: readonly PayloadKey[] | undefined;
 }
 
 const RECONNECT_MAX_MS = 3_000;
 
 /** A client that connects with its first call, so that a process can start before Temporal does, or outlive a restart of it. */
-export function lazyTemporalClient({ address, namespace, apiKey, tls }: TemporalClientOptions): Client {
+export function lazyTemporalClient({ address, namespace, apiKey, tls, payloadKeys }: TemporalClientOptions): Client {
   const connection = Connection.lazy({
     address,
     connectTimeout: "5 seconds",
@@ -23,7 +26,7 @@ export function lazyTemporalClient({ address, namespace, apiKey, tls }: Temporal
     ...(apiKey === undefined ? {} : { apiKey }),
     ...(tls === true || (tls === undefined && apiKey !== undefined) ? { tls: true } : {}),
   });
-  return new Client({ connection, namespace, dataConverter: { payloadCodecs: [gzipCodec] } });
+  return new Client({ connection, namespace, dataConverter: { payloadCodecs: payloadCodecs(payloadKeys) } });
 }
 
 /** `temporalWorkflows` whose calls end within `timeoutMs` of real time; throws `TemporalUnavailable` where the server, or every worker, is away. */

@@ -8,7 +8,8 @@ import {
 import type { RunEvent } from "../../engine/event.js";
 import type { RunState } from "../../engine/state.js";
 import type { OperatorVerb, RunStart, Workflows } from "../../ports/workflows.js";
-import { gzipCodec } from "./gzip-codec.js";
+import type { PayloadKey } from "./encrypting-codec.js";
+import { payloadCodecs } from "./payload-codecs.js";
 
 /** The task queue of runs; one per installation and namespace. */
 export const TASK_QUEUE = "waypost";
@@ -20,12 +21,13 @@ export const SEARCH_ATTRIBUTES = {
   status: defineSearchAttributeKey("WaypostStatus", "KEYWORD"),
 } as const;
 
-/** A client with Waypost's payload codec. Throws if the server does not answer. */
+/** A client with Waypost's payload codecs. Throws if the server does not answer. */
 export async function connectTemporal(options: {
   address: string;
   namespace: string;
   apiKey?: string;
   tls?: boolean;
+  payloadKeys?: readonly PayloadKey[];
 }): Promise<Client> {
   const connection = await Connection.connect({
     address: options.address,
@@ -33,7 +35,11 @@ export async function connectTemporal(options: {
     ...(options.apiKey === undefined ? {} : { apiKey: options.apiKey }),
     ...(options.tls === true ? { tls: true } : {}),
   });
-  return new Client({ connection, namespace: options.namespace, dataConverter: { payloadCodecs: [gzipCodec] } });
+  return new Client({
+    connection,
+    namespace: options.namespace,
+    dataConverter: { payloadCodecs: payloadCodecs(options.payloadKeys) },
+  });
 }
 
 /** Runs as Temporal workflows; the workflow id is the run's id. */

@@ -2,7 +2,8 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { NativeConnection, Worker, type WorkerOptions, type WorkflowBundleWithSourceMap } from "@temporalio/worker";
 import type { RunActivities } from "../../../activities/index.js";
-import { gzipCodec } from "./gzip-codec.js";
+import type { PayloadKey } from "./encrypting-codec.js";
+import { payloadCodecs } from "./payload-codecs.js";
 import { TASK_QUEUE } from "./temporal-workflows.js";
 
 export interface RunWorkerOptions {
@@ -11,6 +12,8 @@ export interface RunWorkerOptions {
   readonly taskQueue?: string;
   readonly apiKey?: string;
   readonly tls?: boolean;
+  /** With these payloads are encrypted; absent: they are not. */
+  readonly payloadKeys?: readonly PayloadKey[];
   /** How many runs stay in memory; each is 340 KB here. The rest are replayed when they wake. */
   readonly maxCachedWorkflows?: number;
   /** Absolute path of the prebuilt bundle; default: `dist/workflow-bundle.js`, else the workflows are bundled now. */
@@ -43,7 +46,7 @@ export async function createRunWorker(
     taskQueue: options.taskQueue ?? TASK_QUEUE,
     ...source,
     activities,
-    dataConverter: { payloadCodecs: [gzipCodec] },
+    dataConverter: { payloadCodecs: payloadCodecs(options.payloadKeys) },
     maxCachedWorkflows: options.maxCachedWorkflows ?? 1_000,
     reuseV8Context: true,
     shutdownGraceTime: options.graceMs ?? 10_000,

@@ -127,7 +127,12 @@ async function createWorker(
   wired: Wired,
   options: WorkerProcessOptions,
 ) {
-  const { TEMPORAL_API_KEY: apiKey, TEMPORAL_TLS: tls, WAYPOST_MAX_CACHED_RUNS: maxCachedWorkflows } = environment;
+  const {
+    TEMPORAL_API_KEY: apiKey,
+    TEMPORAL_TLS: tls,
+    WAYPOST_PAYLOAD_KEY: payloadKeys,
+    WAYPOST_MAX_CACHED_RUNS: maxCachedWorkflows,
+  } = environment;
   return createRunWorker(
     createActivities(wired, () => sweep(wired)),
     {
@@ -136,6 +141,7 @@ async function createWorker(
       taskQueue: wired.taskQueue,
       ...(apiKey === undefined ? {} : { apiKey }),
       ...(tls === true || (tls === undefined && apiKey !== undefined) ? { tls: true } : {}),
+      ...(payloadKeys === undefined ? {} : { payloadKeys }),
       ...(maxCachedWorkflows === undefined ? {} : { maxCachedWorkflows }),
       ...(options.graceMs === undefined ? {} : { graceMs: options.graceMs }),
       ...(options.bundle === undefined ? {} : { bundle: options.bundle }),
