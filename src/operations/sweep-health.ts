@@ -56,13 +56,13 @@ export async function sweepDue(
 ): Promise<readonly (SweepReport & { readonly at: Instant })[]> {
   const reports: (SweepReport & { at: Instant })[] = [];
   for (;;) {
-    const due = await ports.store.read((tx) => nextInstant(tx, ports, now));
+    const due = await ports.store.read((tx) => nextInstant(tx, ports, now, order !== undefined));
     if (due === undefined) return reports;
     if (order !== undefined && !(await order.isTurn({ rank: "sweep", at: due }))) return reports;
     const done = await ports.store.transaction(async (tx) => {
       // Read again: the row is locked now, and another worker may have gone on meanwhile.
       const cursor = await ports.health.sweepCursor(tx, SWEEP);
-      const at = await nextInstant(tx, ports, now);
+      const at = await nextInstant(tx, ports, now, order !== undefined);
       if (at !== due) return undefined;
       const after = cursor?.at === at ? (cursor.after ?? "") : "";
       const chunk = await sweepChunk(tx, ports, at, after);
@@ -78,7 +78,12 @@ export async function sweepDue(
 }
 
 /** The instant that is to be swept, or carried on with; undefined if all up to `now` are done, or nothing is published. */
-async function nextInstant(tx: Tx, ports: HealthPorts, now: Instant): Promise<Instant | undefined> {
+async function nextInstant(
+  tx: Tx,
+  ports: HealthPorts,
+  now: Instant,
+  mustNotSkip: boolean,
+): Promise<Instant | undefined> {
   const model = await ports.store.playbooks.configuration<HealthModel>(tx, "health");
   if (model === undefined) return undefined;
   const cursor = await ports.health.sweepCursor(tx, SWEEP);
@@ -88,6 +93,8 @@ async function nextInstant(tx: Tx, ports: HealthPorts, now: Instant): Promise<In
   if (cursor === undefined) return latest;
   const next = Math.floor((cursor.at - ofDay) / DAY_MS + 1) * DAY_MS + ofDay;
   if (next > latest) return undefined;
+  // Where domain time is an order, everybody waits for the next one, however far the clock is ahead.
+  if (mustNotSkip) return next;
   return Math.max(next, latest - (CATCH_UP_DAYS_MAX - 1) * DAY_MS);
 }
 

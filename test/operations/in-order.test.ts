@@ -1,10 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { postgresHealth } from "../../src/adapters/postgres/health.js";
 import { postgresOrder } from "../../src/adapters/postgres/order.js";
+import { postgresSegments } from "../../src/adapters/postgres/segments.js";
 import { appendEvents } from "../../src/operations/append-events.js";
 import { dispatchBatch } from "../../src/operations/dispatch-events.js";
 import { inOrder } from "../../src/operations/in-order.js";
 import { pollDue } from "../../src/operations/poll-due.js";
+import { sweepDue } from "../../src/operations/sweep-health.js";
 import { upsertCustomers } from "../../src/operations/upsert-customers.js";
 import type { Blocker, LogicalOrder, Turn } from "../../src/ports/order.js";
 import { at, openWorld, planOf, workspaceOf, type World } from "./world.js";
@@ -45,6 +47,8 @@ const orderWith = (more: { patienceMs?: number }) =>
     onGivenUp: (blocker) => givenUp.push(blocker),
     ...more,
   });
+/** What is measured is no matter here. */
+const measureAll = async () => ({ written: 0, changed: 0 });
 const dispatch = () => dispatchBatch({ ...world.ports, order }, 100);
 const send = (id: string, name: string, account: string, instant: number) =>
   appendEvents(world.ports, [{ id, name, account, at: instant, payload: {} }], "http");
@@ -135,6 +139,17 @@ describe("domain time as an order", () => {
     await inStore((tx) => postgresHealth.setSweepCursor(tx, "health", { at: daily, after: null }));
     order.moved();
     expect(await order.isTurn(turnOfRun(daily))).toBe(true);
+  });
+
+  it("evaluates the next day however far the clock is ahead: everybody waits for it", async () => {
+    await startRun();
+    const daily = at("2026-03-03T03:00Z");
+    world.clock.moveTo(daily + 500 * 24 * HOUR);
+    await inStore((tx) => postgresHealth.setSweepCursor(tx, "health", { at: daily - 24 * HOUR, after: null }));
+    await inStore((tx) => postgresOrder.rests(tx, RUN, daily + HOUR));
+    const ports = { ...world.ports, health: { ...postgresHealth, measureAll }, segments: postgresSegments };
+    const reports = await sweepDue(ports, world.clock.now(), order);
+    expect(reports.map(({ at }) => at)).toEqual([daily]);
   });
 
   it("waits until it moves", async () => {
