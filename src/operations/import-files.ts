@@ -6,6 +6,7 @@ import type {
   CustomerKind,
   EntityRow,
   FieldValue,
+  RefusedRow,
   UpsertReport,
   UserRow,
 } from "../ports/customers.js";
@@ -60,6 +61,9 @@ export interface ImportReport {
   readonly bad: number;
   /** The first of them, in the order of the files; `bad` counts all. */
   readonly problems: readonly ImportProblem[];
+  /** What stands in rows that were taken and leads nowhere (a CSM nobody knows): `warned` counts all. */
+  readonly warnings: readonly ImportProblem[];
+  readonly warned: number;
   /** Events that had been waiting for what was imported. */
   readonly matchedEvents: number;
 }
@@ -100,6 +104,8 @@ export async function importRecords(
     goals: 0,
   };
   const problems: ImportProblem[] = [];
+  const warnings: ImportProblem[] = [];
+  let warned = 0;
   let rows = 0;
   let bad = 0;
   let matchedEvents = 0;
@@ -119,16 +125,24 @@ export async function importRecords(
     rows += item.rows;
     matchedEvents += result.matchedEvents ?? 0;
     for (const [kind, count] of Object.entries(result.changed) as [CustomerKind, number][]) changed[kind] += count;
-    for (const { kind, index, reason, field } of result.refused) {
+    const placed = ({ kind, index, reason, field }: RefusedRow): ImportProblem[] => {
       const place = item.places[kind]?.[index];
-      if (place === undefined) continue;
+      if (place === undefined) return [];
       const { file, line, column, columnOf } = place;
-      report({ file, line, column: field === undefined ? column : columnOf(field), message: reason });
+      return [{ file, line, column: field === undefined ? column : columnOf(field), message: reason }];
+    };
+    for (const problem of result.refused.flatMap(placed)) report(problem);
+    for (const warning of (result.warnings ?? []).flatMap(placed)) {
+      warned += 1;
+      if (warnings.length < IMPORT_PROBLEMS_MAX) warnings.push(warning);
     }
     options.onProgress?.(rows, bad);
   }
-  problems.sort((a, b) => files.indexOf(a.file) - files.indexOf(b.file) || a.line - b.line || a.column - b.column);
-  return { rows, changed, bad, problems, matchedEvents };
+  const inOrder = (a: ImportProblem, b: ImportProblem): number =>
+    files.indexOf(a.file) - files.indexOf(b.file) || a.line - b.line || a.column - b.column;
+  problems.sort(inOrder);
+  warnings.sort(inOrder);
+  return { rows, changed, bad, problems, warnings, warned, matchedEvents };
 }
 
 async function* noting<Item extends { readonly file: string }>(

@@ -101,6 +101,8 @@ export interface UpsertReport {
   /** Rows that were new or changed something. */
   readonly changed: Readonly<Record<CustomerKind, number>>;
   readonly refused: readonly RefusedRow[];
+  /** Rows that were taken and say something that leads nowhere (a CSM nobody knows), in the same form. */
+  readonly warnings?: readonly RefusedRow[];
 }
 
 /** A row that was not taken, by its index in the batch, with a sentence for who sent it. */
@@ -153,6 +155,8 @@ export interface Customers {
     tx: Tx,
     ids: { account: readonly string[]; contact: readonly string[]; contract: readonly string[] },
   ): Promise<Record<"account" | "contact" | "contract", ReadonlyMap<string, Place>>>;
+  /** Those of the ids that are colleagues of ours. */
+  colleagues(tx: Tx, ids: readonly string[]): Promise<ReadonlySet<string>>;
   /** Every account's id, with its zone and calendar, in order of id; or of these only. */
   accounts(tx: Tx, ids?: readonly string[]): Promise<readonly { id: string; timezone: string; calendar: string }[]>;
   /** Ids of the accounts' contacts (active ones) and contracts. */

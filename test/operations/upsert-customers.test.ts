@@ -105,6 +105,77 @@ describe("upsertCustomers", () => {
     expect(await world.rows("select id from contacts where id like 'q-%'")).toEqual([{ id: "q-3" }]);
   });
 
+  it("refuses to clear what texts and working hours rely on; the others that are always there go back to their default", async () => {
+    await upsert({
+      accounts: [{ id: "n-1", fields: { name: "Nine", timezone: "Europe/Warsaw", is_test: true } }],
+      contacts: [{ id: "n-p", accountId: "n-1", fields: { name: "Nina", is_active: false, is_primary: true } }],
+    });
+    const outcome = await upsert({
+      accounts: [
+        { id: "n-1", fields: { name: null } },
+        { id: "n-1", fields: { timezone: null } },
+        { id: "n-1", fields: { name: "  " } },
+        { id: "n-1", fields: { is_test: null, locale: null, stage: null } },
+        { id: "n-1", fields: { locale: "zz-!!" } },
+      ],
+      contacts: [
+        { id: "n-p", fields: { name: null } },
+        { id: "n-p", fields: { is_active: null, is_primary: null, timezone: null } },
+      ],
+      users: [{ id: "n-u", name: "U", email: "u@x", timezone: "Mars/Base" }],
+    });
+    const missing = (name: string) => `"${name}" can't be empty: give it, or leave ${name} out and what is known stays`;
+    expect(outcome.refused).toEqual([
+      { kind: "accounts", index: 0, field: "name", reason: missing("name") },
+      { kind: "accounts", index: 1, field: "timezone", reason: missing("timezone") },
+      { kind: "accounts", index: 2, field: "name", reason: missing("name") },
+      { kind: "accounts", index: 4, field: "locale", reason: '"zz-!!" is no locale, such as "en" or "pl"' },
+      { kind: "contacts", index: 0, field: "name", reason: missing("name") },
+      {
+        kind: "users",
+        index: 0,
+        field: "timezone",
+        reason: '"Mars/Base" is no time zone, such as "Europe/Warsaw"',
+      },
+    ]);
+    expect(await world.rows("select name, timezone, is_test from accounts where id = 'n-1'")).toEqual([
+      { name: "Nine", timezone: "Europe/Warsaw", is_test: false },
+    ]);
+    expect(await world.rows("select name, is_active, is_primary from contacts where id = 'n-p'")).toEqual([
+      { name: "Nina", is_active: true, is_primary: false },
+    ]);
+  });
+
+  it("takes rows that name a colleague or calendar nobody knows, and warns of each", async () => {
+    const outcome = await upsert({
+      users: [{ id: "w-u", name: "W", email: "w@x", managerId: "boss", calendar: "mars" }],
+      accounts: [
+        { id: "w-1", fields: { stge: "x" } },
+        { id: "w-2", fields: { csm: "ghost", calendar: "mars" }, roles: { support_lead: "phantom" } },
+        { id: "w-3", fields: { csm: "w-u", country: "Poland" } },
+        { id: "w-4", fields: { csm: "w-u", country: "LT" } },
+      ],
+    });
+    expect(outcome.refused.map(({ index }) => index)).toEqual([0]);
+    const nobody = (field: string, id: string) =>
+      `${field} "${id}" is no colleague that is known; until users bring them, it counts as nobody`;
+    const mars = 'no calendar "mars" is in calendars.yaml; working days go by "standard"';
+    expect(outcome.warnings).toEqual([
+      { kind: "accounts", index: 1, field: "csm", reason: nobody("csm", "ghost") },
+      { kind: "accounts", index: 1, field: "role:support_lead", reason: nobody("role:support_lead", "phantom") },
+      { kind: "users", index: 0, field: "manager", reason: nobody("manager", "boss") },
+      { kind: "accounts", index: 1, field: "calendar", reason: mars },
+      { kind: "users", index: 0, field: "calendar", reason: mars },
+      {
+        kind: "accounts",
+        index: 2,
+        field: "country",
+        reason: 'country "Poland" is no code of two letters, such as "PL"; working days go by "standard"',
+      },
+    ]);
+    expect(await world.rows("select csm_id from accounts where id = 'w-2'")).toEqual([{ csm_id: "ghost" }]);
+  });
+
   it("imports the past without undoing the present", async () => {
     await upsert({ accounts: [{ id: "c-1", fields: { stage: "adoption" } }] }, NOW);
     await upsert({ accounts: [{ id: "c-1", fields: { stage: "onboarding" } }] }, NOW - 1000);

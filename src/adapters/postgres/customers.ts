@@ -116,6 +116,15 @@ export const postgresCustomers: Customers = {
     };
   },
 
+  async colleagues(tx, ids) {
+    if (ids.length === 0) return new Set();
+    const rows = await inside(tx)
+      .select({ id: users.id })
+      .from(users)
+      .where(inArray(users.id, [...ids]));
+    return new Set(rows.map((row) => row.id));
+  },
+
   async accounts(tx, ids) {
     return inside(tx)
       .select({ id: accounts.id, timezone: accounts.timezone, calendar: accounts.calendar })

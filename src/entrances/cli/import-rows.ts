@@ -26,6 +26,8 @@ export const IMPORT_KINDS = Object.keys(NAMES) as readonly CustomerKind[];
 export interface ImportFile {
   readonly path: string;
   readonly kind: CustomerKind;
+  /** Its bytes from the beginning, each time anew; absent: the file at `path`. */
+  readonly open?: () => AsyncIterable<Uint8Array>;
 }
 
 /** What is in a file, by its name: `accounts.csv`, `usage-2026.jsonl`. A sentence where the name doesn't tell. */
@@ -60,16 +62,19 @@ export async function* readImportFiles(files: readonly ImportFile[]): AsyncGener
 
 /**
  * The rows of one file as they stand there, a line's problem instead of a row where it can't be read. UTF-8, with or without
- * a byte-order mark; CSV with commas, semicolons or tabs, quotes, LF or CRLF. A file that can't be opened throws.
+ * a byte-order mark; of a file that isn't UTF-8 nothing. CSV with commas, semicolons or tabs, quotes, LF or CRLF. However long a
+ * line is, no more than `IMPORT_LINE_BYTES_MAX` of it is held. A file that can't be opened throws.
  */
 export async function* readImportFile(file: ImportFile): AsyncGenerator<ImportRecord | ImportProblem> {
-  if (file.path.toLowerCase().endsWith(".csv")) yield* readCsv(file);
+  const problem = await encodingProblem(file);
+  if (problem !== undefined) yield problem;
+  else if (file.path.toLowerCase().endsWith(".csv")) yield* readCsv(file);
   else yield* readJsonLines(file);
 }
 
 async function* readCsv(file: ImportFile): AsyncGenerator<ImportRecord | ImportProblem> {
   const place = (line: number, column: number) => ({ file: file.path, line, column });
-  const chunks = textOf(file.path);
+  const chunks = textOf(file);
   const first = await chunks.next();
   if (first.done)
     return void (yield { ...place(1, 1), message: "the file is empty; its first line must name the columns" });
@@ -141,7 +146,7 @@ async function* readCsv(file: ImportFile): AsyncGenerator<ImportRecord | ImportP
 
 async function* readJsonLines(file: ImportFile): AsyncGenerator<ImportRecord | ImportProblem> {
   let line = 0;
-  for await (const text of linesOf(file.path)) {
+  for await (const text of linesOf(file)) {
     line += 1;
     const place = { file: file.path, line, column: 1 };
     if (text === TOO_LONG) {
@@ -178,10 +183,11 @@ async function* readJsonLines(file: ImportFile): AsyncGenerator<ImportRecord | I
 const TOO_LONG = "\u0000too long";
 
 /** Lines without their ends; `TOO_LONG` for one over the limit. A byte-order mark is left out. */
-export async function* linesOf(path: string): AsyncGenerator<string> {
+export async function* linesOf(of: string | Bytes): AsyncGenerator<string> {
+  const file = typeof of === "string" ? { path: of } : of;
   let rest = "";
   let isSkipping = false;
-  for await (const chunk of textOf(path)) {
+  for await (const chunk of textOf(file)) {
     const pieces = (rest + chunk).split("\n");
     rest = pieces.pop() as string;
     for (const piece of pieces) {
@@ -195,10 +201,82 @@ export async function* linesOf(path: string): AsyncGenerator<string> {
   else if (rest !== "") yield rest;
 }
 
-async function* textOf(path: string): AsyncGenerator<string> {
+type Bytes = Pick<ImportFile, "path" | "open">;
+
+function bytesOf({ path, open }: Bytes): AsyncIterable<Uint8Array> {
+  return open?.() ?? createReadStream(path, { highWaterMark: CHUNK_BYTES });
+}
+
+const CHUNK_BYTES = 256 * 1024;
+
+/**
+ * Why nothing of the file can be read: it isn't UTF-8. Looked for through the whole file before its first row goes anywhere: half of a file
+ * with mangled names is worse than none.
+ */
+async function encodingProblem(file: ImportFile): Promise<ImportProblem | undefined> {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  const say = (line: number, looksLike: string): ImportProblem => ({
+    file: file.path,
+    line,
+    column: 1,
+    message: `the file is not UTF-8${looksLike}; save it as UTF-8 ("CSV UTF-8" in a spreadsheet). Nothing of it was taken`,
+  });
+  let line = 1;
+  let isFirst = true;
+  for await (const chunk of bytesOf(file)) {
+    if (isFirst && isUtf16(chunk)) return say(1, " but UTF-16");
+    isFirst = false;
+    try {
+      decoder.decode(chunk, { stream: true });
+    } catch {
+      return say(line + newlinesIn(chunk.subarray(0, validLength(chunk))), "");
+    }
+    line += newlinesIn(chunk);
+  }
+  try {
+    decoder.decode();
+  } catch {
+    return say(line, "");
+  }
+  return undefined;
+}
+
+/** By its byte-order mark, or by the zero byte beside each letter of a heading. */
+function isUtf16(start: Uint8Array): boolean {
+  const [first, second] = start;
+  if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) return true;
+  return start.length >= 4 && ((first !== 0 && second === 0) || (first === 0 && second !== 0));
+}
+
+/** How many bytes are well-formed, as near as its line needs; a character that began in the chunk before counts as well-formed. */
+function validLength(chunk: Uint8Array): number {
+  let from = 0;
+  while (from < Math.min(3, chunk.length) && ((chunk[from] as number) & 0xc0) === 0x80) from += 1;
+  let good = from;
+  let end = chunk.length;
+  // Halving: the first bad byte lies between `good` and `end`.
+  while (end - good > 1) {
+    const middle = good + Math.floor((end - good) / 2);
+    try {
+      new TextDecoder("utf-8", { fatal: true }).decode(chunk.subarray(from, middle), { stream: true });
+      good = middle;
+    } catch {
+      end = middle;
+    }
+  }
+  return good;
+}
+
+function newlinesIn(bytes: Uint8Array): number {
+  let found = 0;
+  for (let at = bytes.indexOf(10); at >= 0; at = bytes.indexOf(10, at + 1)) found += 1;
+  return found;
+}
+
+async function* textOf(file: Bytes): AsyncGenerator<string> {
   const decoder = new TextDecoder("utf-8");
-  for await (const chunk of createReadStream(path, { highWaterMark: 256 * 1024 })) {
-    const text = decoder.decode(chunk as Buffer, { stream: true });
+  for await (const chunk of bytesOf(file)) {
+    const text = decoder.decode(chunk, { stream: true });
     if (text !== "") yield text;
   }
   const end = decoder.decode();

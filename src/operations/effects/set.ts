@@ -5,6 +5,7 @@ import type { FactValue } from "../../expression/expression.js";
 import type { CustomerBatch, FieldValue } from "../../ports/customers.js";
 import { localDate } from "../../values/zone.js";
 import { changedFacts } from "../../customers/changed-facts.js";
+import { fieldProblem } from "../field-problem.js";
 import { type Effect, effectId, effectInClaim, type Scene } from "../scene.js";
 
 /** Sets (null: clears) a declared field of the run's account, contact or contract, as of the run's instant, and tells who listens if it changed. */
@@ -20,7 +21,13 @@ export async function performSet(scene: Scene, command: Extract<Command, { kind:
     if (typeof id !== "string") return { kind: "failed", at, reason: `${command.field}: the run has no ${entity}` };
     const type =
       entity === "account" || entity === "contact" || entity === "contract" ? model?.[entity][field]?.type : undefined;
-    const row = { id, accountId: run.accountId, fields: { [field]: fieldValue(command.value, type, zone) }, at };
+    const value = fieldValue(command.value, type, zone);
+    // The same rule as for an import: an account with a zone that is none could not be worked with any more.
+    if (entity === "account" || entity === "contact" || entity === "contract") {
+      const reason = fieldProblem(model, entity, field, value);
+      if (reason !== undefined) return { kind: "failed", at, reason: `${command.field}: ${reason}` };
+    }
+    const row = { id, accountId: run.accountId, fields: { [field]: value }, at };
     const batch: CustomerBatch = { [`${entity}s`]: [row] };
     const result = await store.customers.upsert(tx, batch, { at, source: `run:${run.id}` });
     const [refusal] = result.refused;

@@ -122,6 +122,96 @@ describe("reading CSV", () => {
   });
 });
 
+describe("a file that is not UTF-8", () => {
+  const bytes = (name: string, content: Uint8Array): ImportFile => {
+    writeFileSync(join(folder, name), content);
+    return importFileOf(join(folder, name)) as ImportFile;
+  };
+  const said = (looksLike = "") =>
+    `the file is not UTF-8${looksLike}; save it as UTF-8 ("CSV UTF-8" in a spreadsheet). Nothing of it was taken`;
+
+  it("is named with its line, and nothing of it is taken: Latin-2, UTF-16, a character that is cut off", async () => {
+    const latin2 = Buffer.concat([Buffer.from("id,name\na-1,Fine\na-2,"), Buffer.from([0xaf, 0xf3, 0xb3, 0xe6, 10])]);
+    const utf16 = Buffer.from("\ufeffid,account\nc-1,a-1\n", "utf16le");
+    const cut = Buffer.concat([Buffer.from('{"id":"u-1","name":"Ż'), Buffer.from([0xc5])]);
+    const big = Buffer.from("id,account\nk-1,a-1\n", "utf16le").swap16();
+    const report = await run(
+      bytes("accounts.csv", latin2),
+      bytes("contacts.csv", utf16),
+      bytes("users.jsonl", cut),
+      bytes("contracts.csv", big),
+    );
+    expect(report.problems).toEqual([
+      `accounts.csv:3:1 ${said()}`,
+      `contacts.csv:1:1 ${said(" but UTF-16")}`,
+      `users.jsonl:1:1 ${said()}`,
+      `contracts.csv:1:1 ${said(" but UTF-16")}`,
+    ]);
+    expect([report.bad, taken]).toEqual([4, []]);
+  });
+
+  it("is told by its last byte too, far behind the first batches", async () => {
+    const rows = Array.from({ length: 60_000 }, (_, index) => `a-${index},Żółć ${index}`).join("\n");
+    const report = await run(
+      bytes("accounts.csv", Buffer.concat([Buffer.from(`id,name\n${rows}\n`), Buffer.from([0xe6])])),
+    );
+    expect(report.problems).toEqual([`accounts.csv:60002:1 ${said()}`]);
+    expect(taken).toEqual([]);
+  });
+});
+
+describe("a line of a gigabyte", () => {
+  const GIGABYTE = 1024 * 1024 * 1024;
+  /** A file that is nowhere: good rows, then a line of 1 GB, then a good row. */
+  function endless(name: string, before: string, after: string): ImportFile {
+    return {
+      ...(importFileOf(name) as ImportFile),
+      open: async function* () {
+        const chunk = Buffer.alloc(256 * 1024, "x");
+        yield Buffer.from(before);
+        for (let sent = 0; sent < GIGABYTE; sent += chunk.length) yield chunk;
+        yield Buffer.from(after);
+      },
+    };
+  }
+  let most = 0;
+  async function measured(file: ImportFile) {
+    const before = process.memoryUsage().rss;
+    most = 0;
+    const watch = setInterval(() => {
+      most = Math.max(most, process.memoryUsage().rss - before);
+    }, 20);
+    const problems: string[] = [];
+    const report = await importRecords(readImportFiles([file]), {
+      model,
+      upsert: async (batch): Promise<UpsertReport> => {
+        taken.push(batch);
+        return { changed: none, refused: [] };
+      },
+    });
+    clearInterval(watch);
+    for (const one of report.problems) problems.push(`${one.line}:${one.column} ${one.message}`);
+    return { ...report, problems };
+  }
+
+  it("is refused by JSON lines, and the rows beside it are taken, in little memory", async () => {
+    const good = (id: string) => `{"id":"${id}","name":"Fine"}\n`;
+    const report = await measured(endless("accounts.jsonl", `${good("a-1")}{"id":"`, `"}\n${good("a-2")}`));
+    expect(report.problems).toEqual(["2:1 the line is longer than 1024 KiB"]);
+    expect(taken.flatMap(({ accounts }) => accounts?.map(({ id }) => id) ?? [])).toEqual(["a-1", "a-2"]);
+    expect(most).toBeLessThan(300 * 1024 * 1024);
+  }, 60_000);
+
+  it("is refused by CSV, in little memory", async () => {
+    const report = await measured(endless("accounts.csv", 'id,name\na-1,Fine\na-2,"', '"\n'));
+    expect(report.problems).toEqual([
+      "3:1 a row is longer than 1024 KiB; is a quotation mark not closed?; the rest of the file was not read",
+    ]);
+    expect(taken.flatMap(({ accounts }) => accounts?.map(({ id }) => id) ?? [])).toEqual(["a-1"]);
+    expect(most).toBeLessThan(300 * 1024 * 1024);
+  }, 60_000);
+});
+
 describe("reading JSON lines", () => {
   it("takes samples, and says where a line is no JSON, a value no number, a line too long", async () => {
     const report = await run(

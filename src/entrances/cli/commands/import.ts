@@ -31,7 +31,7 @@ export function registerImport(program: Command): void {
     .option("--json", "the report as one object")
     .addHelpText(
       "after",
-      "\nA missing row deletes nothing, an empty cell clears, a missing column leaves. Importing twice changes nothing twice.",
+      "\nA missing row deletes nothing, an empty cell clears (a name and an account's timezone can't be: a bad row), a missing column leaves. Importing twice changes nothing twice.",
     )
     .action(async (paths: string[], options: ImportCommandOptions) => {
       const output = outputOf(options.json === true);
@@ -89,10 +89,12 @@ function filesAt(path: string, kind: string | undefined): ImportFile[] {
   return files;
 }
 
-function inWords({ rows, changed, bad, problems, matchedEvents }: ImportReport): string {
+function inWords({ rows, changed, bad, problems, warnings, warned, matchedEvents }: ImportReport): string {
   const counts = Object.entries(changed).filter(([, count]) => count > 0);
   return [
     ...problems.map(({ file, line, column, message }) => `${file}:${line}:${column}: ${message}`),
+    ...warnings.map(({ file, line, column, message }) => `${file}:${line}:${column}: taken, but ${message}`),
+    ...(warned > warnings.length ? [`… and ${warned - warnings.length} more like these.`] : []),
     `${rows} rows read, ${bad} bad${bad > problems.length ? ` (the first ${problems.length} are listed)` : ""}.`,
     counts.length === 0
       ? "Nothing changed."

@@ -88,9 +88,11 @@ const documented = strict({
   ...Object.fromEntries(KINDS.map((kind) => [kind, z.array(ROWS[kind]).max(ROWS_PER_KIND_MAX).optional()])),
 });
 
+const named = z.array(z.object({ kind: z.string(), index: z.int(), reason: z.string(), field: z.string().optional() }));
 const report = z.object({
   changed: z.record(z.string(), z.int()),
-  refused: z.array(z.object({ kind: z.string(), index: z.int(), reason: z.string(), field: z.string().optional() })),
+  refused: named,
+  warnings: named.meta({ description: "Rows that are in, and name a colleague or calendar that nobody knows" }),
   matchedEvents: z.int(),
 });
 
@@ -129,6 +131,7 @@ export function customerRoutes(ports: Ports & { readonly audit: Audit }): Route[
           body: {
             changed: outcome.changed,
             refused: [...refused, ...outcome.refused.map((row) => ({ ...row, index: indexOf(row.kind, row.index) }))],
+            warnings: outcome.warnings.map((row) => ({ ...row, index: indexOf(row.kind, row.index) })),
             matchedEvents: outcome.matchedEvents,
           },
         };
