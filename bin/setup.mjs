@@ -1,4 +1,4 @@
-// npm run demo | test | build | check [-- ARGUMENTS]
+// npm run demo | test | bench | build | check [-- ARGUMENTS]
 // Does all the set-up that the command needs on a fresh clone, then the command. Node built-ins only: it runs before
 // anything is installed. Progress goes to stderr, so that `--json` on stdout stays clean.
 import { spawn, spawnSync } from "node:child_process";
@@ -32,6 +32,11 @@ const COMMANDS = {
     await install();
     await build();
     return vitest(args);
+  },
+  bench: async (args) => {
+    await install();
+    await build();
+    return run(process.execPath, ["dist/bench/main.js", ...args]);
   },
   build: async () => {
     await install();
@@ -172,7 +177,7 @@ async function vitest(args) {
 }
 
 function sourceFolders() {
-  return ["src", "workflows", "activities", "examples"].filter((folder) => existsSync(folder));
+  return ["src", "workflows", "activities", "examples", "bench"].filter((folder) => existsSync(folder));
 }
 
 /** Names, sizes and times: a file that was deleted or put back counts as well as one that changed. */

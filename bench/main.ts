@@ -1,0 +1,59 @@
+/** `npm run bench -- [SUITE …] [--json] [--rounds N] [--runs N] [--large]`: what Waypost costs, beside what it is compared with. */
+import { machine, printed, type SuiteResult } from "./figures.js";
+import { withStand } from "./stand.js";
+import { history } from "./suites/history.js";
+
+export interface BenchOptions {
+  /** How often each side is measured; the median counts. */
+  readonly rounds: number;
+  /** Runs of one measurement; each suite has its own default. */
+  readonly runs: number | undefined;
+  /** The size of the issue instead of the everyday one. */
+  readonly isLarge: boolean;
+  readonly log: (line: string) => void;
+}
+
+const SUITES: Readonly<Record<string, (options: BenchOptions) => Promise<SuiteResult>>> = {
+  history: (options) => withStand(options, (stand) => history(stand, options)),
+};
+
+const USAGE = `Usage: npm run bench -- [SUITE …] [--json] [--rounds N] [--runs N] [--large]
+Suites: ${Object.keys(SUITES).join(", ")}; none named: all of them.`;
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(args: readonly string[]): Promise<number> {
+  const named: string[] = [];
+  let rounds = 3;
+  let runs: number | undefined;
+  let isJson = false;
+  let isLarge = false;
+  for (let index = 0; index < args.length; index++) {
+    const word = args[index] as string;
+    if (word === "--json") isJson = true;
+    else if (word === "--large") isLarge = true;
+    else if (word === "--rounds" || word === "--runs") {
+      const value = Number(args[++index]);
+      if (!Number.isInteger(value) || value < 1) return wrong(`${word} needs a whole number from 1`);
+      if (word === "--rounds") rounds = value;
+      else runs = value;
+    } else if (Object.hasOwn(SUITES, word)) named.push(word);
+    else return wrong(`there is no suite or option "${word}"`);
+  }
+  // Progress goes to stderr: with --json stdout ends with the object.
+  const log = (line: string) => console.error(line);
+  let isOk = true;
+  for (const name of named.length === 0 ? Object.keys(SUITES) : named) {
+    log(`${name}: ${machine()}`);
+    const result = await (SUITES[name] as (typeof SUITES)[string])({ rounds, runs, isLarge, log });
+    log(`${name}: ${machine()}`);
+    isOk &&= result.ok;
+    console.log(isJson ? JSON.stringify(result) : printed(result));
+  }
+  return isOk ? 0 : 1;
+}
+
+function wrong(problem: string): number {
+  console.error(`${problem}\n${USAGE}`);
+  return 2;
+}
