@@ -15,7 +15,7 @@ import { unguardedNegations } from "../expression/unguarded-negations.js";
 export interface ExpressionEnvironment {
   /** The declared facts by dotted path: `"account.touch_model": "string"`. */
   readonly facts: Readonly<Record<string, FactType>>;
-  /** Paths below which any name is accepted without a declared type (`event` for an undeclared payload). */
+  /** Paths that are accepted without a declared type, with any name below them (`event` for an undeclared payload). */
   readonly open?: readonly string[];
   /** Facts that are never missing and so need no `has(…)`; `now` always is one. */
   readonly always?: readonly string[];
@@ -335,7 +335,7 @@ class Check {
   private typeOfFact(node: ASTNode, path: string): CheckedType | undefined {
     const { facts, open = [] } = this.environment;
     if (Object.hasOwn(facts, path)) return facts[path]!;
-    if (open.some((prefix) => path.startsWith(`${prefix}.`))) return "any";
+    if (open.some((prefix) => path === prefix || path.startsWith(`${prefix}.`))) return "any";
     const declared = Object.keys(facts);
     const below = declared.filter((other) => other.startsWith(`${path}.`)).sort();
     const above = declared.find((other) => path.startsWith(`${other}.`));

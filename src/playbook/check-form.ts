@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { suggestion } from "./nearest.js";
+import { nearest, suggestion } from "./nearest.js";
 import type { Problem, YamlPath, YamlValue } from "./read-yaml.js";
 
 /** A problem of form, before it is known where in the file it stands. */
@@ -8,16 +8,46 @@ export interface FormIssue extends Problem {
   readonly at: "key" | "value";
 }
 
-/** The value as the schema gives it, or all that is wrong with its form. */
-export type Form<T> =
-  | { readonly ok: true; readonly value: T; readonly issues: readonly [] }
-  | { readonly ok: false; readonly issues: readonly FormIssue[] };
+/**
+ * The value as the schema gives it, and all that is wrong with its form. What is wrong or missing is stood in for by something of the right
+ * form, at the paths of `mended`, so that the rest can be looked at: such a value may not be used, and nothing may be said about those places.
+ */
+export interface Form<T> {
+  readonly ok: boolean;
+  readonly value: T;
+  readonly issues: readonly FormIssue[];
+  readonly mended: readonly YamlPath[];
+}
+
+/** Places of a file that have no good form, and were mended to look at the others. */
+export class MendedPlaces {
+  private readonly keys: Set<string>;
+
+  constructor(paths: readonly YamlPath[]) {
+    this.keys = new Set(paths.map((path) => JSON.stringify(path)));
+  }
+
+  add(path: YamlPath): void {
+    this.keys.add(JSON.stringify(path));
+  }
+
+  /** Whether the place is one of them, or inside one. */
+  covers(path: YamlPath): boolean {
+    return this.keys.size > 0 && path.some((_, index) => this.keys.has(JSON.stringify(path.slice(0, index + 1))));
+  }
+}
 
 /** Holds plain YAML data to a schema; zod's findings in words for authors, with the nearest match for unknown keys. */
 export function checkForm<S extends z.ZodType>(schema: S, value: YamlValue): Form<z.output<S>> {
   const result = schema.safeParse(value);
-  if (result.success) return { ok: true, value: result.data, issues: [] };
-  return { ok: false, issues: result.error.issues.flatMap((issue) => formIssues(issue, schema, value)) };
+  if (result.success) return { ok: true, value: result.data, issues: [], mended: [] };
+  const mended: YamlPath[] = [];
+  return {
+    ok: false,
+    value: mend(schema, value, [], mended) as z.output<S>,
+    issues: result.error.issues.flatMap((issue) => formIssues(issue, schema, value)),
+    mended,
+  };
 }
 
 /** A text that `parse` understands; `undefined` from it, or something else than a text, is refused with `message` and `hint`. */
@@ -36,13 +66,19 @@ export function byForm<A extends z.ZodType, B extends z.ZodType>(
   first: A,
   second: B,
 ) {
-  return z.unknown().transform((value, context): z.output<A> | z.output<B> => {
-    const form = checkForm(isFirst(value) ? first : second, value as YamlValue);
+  const chosen = (value: unknown) => (isFirst(value) ? first : second);
+  const schema = z.unknown().transform((value, context): z.output<A> | z.output<B> => {
+    const form = checkForm(chosen(value), value as YamlValue);
     if (form.ok) return form.value as z.output<A> | z.output<B>;
     for (const { path, ...issue } of form.issues) refuse(context, issue, path);
     return z.NEVER;
   });
+  CHOICES.set(schema, chosen);
+  return schema;
 }
+
+/** What `byForm` chooses between, for those that walk through a schema. */
+const CHOICES = new WeakMap<z.ZodType, (value: unknown) => z.ZodType>();
 
 /** The problem if there is no value at all; the message is completed with its name. */
 export function isNothing(value: unknown): Problem | undefined {
@@ -172,6 +208,98 @@ function valueAt(root: YamlValue, path: YamlPath): YamlValue | undefined {
     value = (value as Record<string | number, YamlValue>)[key];
   }
   return value;
+}
+
+/** The value with every part that has no good form replaced by one that has; their paths are added to `mended`. */
+function mend(schema: z.ZodType, value: YamlValue | undefined, at: YamlPath, mended: YamlPath[]): unknown {
+  const whole = schema.safeParse(value);
+  if (whole.success) return whole.data;
+  const inner = innermost(schema, value);
+  if (inner instanceof z.ZodObject && isMap(value)) return mendMap(inner, value, at, mended);
+  if (inner instanceof z.ZodArray && Array.isArray(value)) {
+    const each = inner.element as z.ZodType;
+    return (value as readonly YamlValue[]).map((item, index) => mend(each, item, [...at, index], mended));
+  }
+  if (inner instanceof z.ZodRecord && isMap(value)) {
+    const entries = Object.entries(value).map(([key, item]) => {
+      if (!(inner.keyType as z.ZodType).safeParse(key).success) mended.push([...at, key]);
+      return [key, mend(inner.valueType as z.ZodType, item, [...at, key], mended)];
+    });
+    return Object.fromEntries(entries);
+  }
+  mended.push(at);
+  return standIn(inner);
+}
+
+function mendMap(schema: z.ZodObject, value: RawMap, at: YamlPath, mended: YamlPath[]): unknown {
+  const shape = schema.shape as Readonly<Record<string, z.ZodType>>;
+  const unknown = Object.keys(value).filter((key) => !Object.hasOwn(shape, key));
+  const entries = Object.entries(shape).map(([key, part]) => {
+    if (Object.hasOwn(value, key)) return [key, mend(part, value[key], [...at, key], mended)];
+    const absent = part.safeParse(undefined);
+    const isMisspelt = unknown.some((word) => nearest(word, Object.keys(shape)) === key);
+    if (absent.success && !isMisspelt) return [key, absent.data];
+    mended.push([...at, key]);
+    return [key, standIn(innermost(part, undefined))];
+  });
+  return Object.fromEntries(entries.filter(([, part]) => part !== undefined));
+}
+
+/** Something of the schema's form, the least there is. */
+function standIn(schema: z.ZodType): unknown {
+  if (schema instanceof z.ZodObject) return mendMap(schema, {}, [], []);
+  if (schema instanceof z.ZodArray) return [];
+  if (schema instanceof z.ZodRecord) return {};
+  if (schema instanceof z.ZodEnum) return schema.options[0];
+  for (const candidate of STAND_INS) {
+    const taken = schema.safeParse(candidate);
+    if (taken.success) return taken.data;
+  }
+  return undefined;
+}
+
+/** One of them fits every word, number and small form of the language. */
+const STAND_INS: readonly unknown[] = [
+  "unreadable",
+  "1d",
+  "09:00",
+  "09:00-17:00",
+  "csm",
+  "now",
+  "a.b",
+  "a@b.example",
+  "b.example",
+  "#unreadable",
+  "EUR",
+  "a - b",
+  "0 9 1 * *",
+  1,
+  0,
+  true,
+  "done",
+  null,
+  {},
+  [],
+];
+
+type RawMap = Readonly<Record<string, YamlValue>>;
+
+function isMap(value: YamlValue | undefined): value is RawMap {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** The schema without what says that it may be absent, and the chosen one of two forms. */
+function innermost(schema: z.ZodType, value: YamlValue | undefined): z.ZodType {
+  if (
+    schema instanceof z.ZodOptional ||
+    schema instanceof z.ZodDefault ||
+    schema instanceof z.ZodPrefault ||
+    schema instanceof z.ZodNullable
+  ) {
+    return innermost(schema.def.innerType as z.ZodType, value);
+  }
+  const chosen = CHOICES.get(schema);
+  return chosen === undefined ? schema : innermost(chosen(value), value);
 }
 
 /** The keys that the schema knows at the path, for the nearest match. */

@@ -123,7 +123,7 @@ class Compiler {
 
   private templates(): Plan["templates"] {
     const used = new Set(
-      [...allSteps(this.input.draft)].flatMap((step) => (step.kind === "email" ? [step.form?.email.template] : [])),
+      [...allSteps(this.input.draft)].flatMap((step) => (step.kind === "email" ? [step.form.email.template] : [])),
     );
     const templates: Record<string, Record<string, string>> = {};
     for (const { name, locale, hash } of this.input.templates) {
@@ -133,7 +133,7 @@ class Compiler {
   }
 
   private step(draft: DraftStep): Step {
-    const form = present(draft.form);
+    const form = draft.form;
     const base = {
       path: draft.path,
       ...(draft.id === undefined ? {} : { id: draft.id }),
@@ -170,7 +170,7 @@ class Compiler {
     const at = (...inside: YamlPath) => [...draft.at, ...inside];
     switch (draft.kind) {
       case "email": {
-        const { to, each, from, template, category, send, send_within: within } = present(draft.form).email;
+        const { to, each, from, template, category, send, send_within: within } = draft.form.email;
         return {
           kind: "email",
           to:
@@ -187,9 +187,9 @@ class Compiler {
         };
       }
       case "slack":
-        return { kind: "slack", ...present(draft.form).slack };
+        return { kind: "slack", ...draft.form.slack };
       case "task": {
-        const form = present(draft.form).task;
+        const form = draft.form.task;
         return {
           kind: "task",
           title: form.title,
@@ -207,7 +207,7 @@ class Compiler {
         };
       }
       case "wait": {
-        const { wait } = present(draft.form);
+        const { wait } = draft.form;
         if (!("until" in wait)) return { kind: "wait", until: { kind: "rule", rule: wait }, ...ON_DATE };
         const rule = parseTimeRule(wait.until);
         const offset = wait.offset === undefined ? {} : { offset: wait.offset };
@@ -221,11 +221,11 @@ class Compiler {
         };
       }
       case "around": {
-        const form = present(draft.form);
+        const form = draft.form;
         return {
           kind: "around",
           anchor: form.around,
-          blocks: this.draftBody(draft, "steps").map((step) => ({ at: present(step.form?.at), step: this.step(step) })),
+          blocks: this.draftBody(draft, "steps").map((step) => ({ at: present(step.form.at), step: this.step(step) })),
           onMissing: form.on_missing ?? ON_DATE.onMissing,
           onPast: form.on_past ?? ON_DATE.onPast,
         };
@@ -234,11 +234,11 @@ class Compiler {
         return {
           kind: "wait_for",
           for: this.condition(present(draft.condition)),
-          within: present(present(draft.form).wait_for.within),
+          within: present(draft.form.wait_for.within),
           otherwise: this.body(draft, "otherwise"),
         };
       case "choose": {
-        const branches = present(draft.form).choose.slice(0, -1);
+        const branches = draft.form.choose.slice(0, -1);
         return {
           kind: "choose",
           branches: branches.map((_, index) => ({
@@ -249,7 +249,7 @@ class Compiler {
         };
       }
       case "parallel": {
-        const form = present(draft.form);
+        const form = draft.form;
         return {
           kind: "parallel",
           branches: Object.keys(form.parallel).map((name) => ({ name, steps: this.body(draft, name) })),
@@ -257,7 +257,7 @@ class Compiler {
         };
       }
       case "repeat": {
-        const { every, times } = present(draft.form).repeat;
+        const { every, times } = draft.form.repeat;
         return {
           kind: "repeat",
           every,
@@ -267,21 +267,21 @@ class Compiler {
         };
       }
       case "milestone":
-        return { kind: "milestone", milestone: present(draft.form).milestone };
+        return { kind: "milestone", milestone: draft.form.milestone };
       case "set":
-        return { kind: "set", field: present(draft.form).set.field, value: this.expression(at("set", "value")) };
+        return { kind: "set", field: draft.form.set.field, value: this.expression(at("set", "value")) };
       case "risk": {
-        const { kind: risk, severity, text } = present(draft.form).risk;
+        const { kind: risk, severity, text } = draft.form.risk;
         return { kind: "risk", risk, severity, ...(text === undefined ? {} : { text }) };
       }
       case "opportunity": {
-        const { kind: opportunity, text } = present(draft.form).opportunity;
+        const { kind: opportunity, text } = draft.form.opportunity;
         return { kind: "opportunity", opportunity, ...(text === undefined ? {} : { text }) };
       }
       case "health":
         return { kind: "health" };
       case "play": {
-        const form = present(draft.form).play;
+        const form = draft.form.play;
         return {
           kind: "play",
           playbook: form.playbook,
@@ -290,7 +290,7 @@ class Compiler {
         };
       }
       case "end":
-        return { kind: "end", outcome: present(draft.form).end };
+        return { kind: "end", outcome: draft.form.end };
     }
   }
 

@@ -25,6 +25,7 @@ export interface World {
 export interface RuleContext extends World {
   readonly folder: string;
   readonly draft: Draft;
+  /** Says nothing about a place that was mended: what is wrong there is told already. */
   report(path: YamlPath, problem: Problem, where?: { at?: "key" | "value"; offset?: number; length?: number }): void;
   /** A diagnostic of another file, such as a template. */
   add(diagnostic: Diagnostic): void;
@@ -34,7 +35,7 @@ export interface RuleContext extends World {
   readonly expressions: Map<string, Expression>;
 }
 
-/** One semantic rule: reports what it finds, says nothing about parts that have no good form. */
+/** One semantic rule: reports what it finds. Nothing is said about parts that have no good form, whatever it reports. */
 export type Rule = (context: RuleContext) => void;
 
 /** The context for one playbook; what the rules report is pushed to `diagnostics`. */
@@ -44,7 +45,9 @@ export function contextFor(world: World, folder: string, draft: Draft, diagnosti
     folder,
     draft,
     expressions: new Map(),
-    report: (path, problem, where) => void diagnostics.push(draft.yaml.problem(path, problem, where)),
+    report(path, problem, where) {
+      if (!draft.isMended(path)) diagnostics.push(draft.yaml.problem(path, problem, where));
+    },
     add: (diagnostic) => void diagnostics.push(diagnostic),
     known(path, code, what, name, names) {
       const all = [...names];

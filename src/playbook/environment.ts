@@ -19,7 +19,7 @@ export function playbookEnvironment(
     readonly subject: "account" | "contact";
     readonly inputs: Readonly<Record<string, { readonly type: FieldType; readonly default?: unknown }>>;
     readonly steps: readonly { readonly id: string; readonly kind: StepKind }[];
-    /** Paths below which names couldn't be read: steps of no known kind, faulty inputs. They may have any field. */
+    /** Paths that couldn't be read: steps of no known kind, faulty inputs. They may have any type and any field. */
     readonly open?: readonly string[];
   },
 ): Environment {

@@ -70,7 +70,7 @@ function stepSites(draft: Draft, model: Model, playbooks: ReadonlyMap<string, Dr
       if (text !== undefined)
         sites.push({ at: [...step.at, ...at], text, expected, scope: "run", visible: seen, ...more });
     };
-    add(["if"], step.form?.if, "bool");
+    add(["if"], step.form.if, "bool");
     ownSites(step, model, playbooks, add, seen);
   }
   return sites;
@@ -87,15 +87,15 @@ function ownSites(
 ): void {
   switch (step.kind) {
     case "task":
-      step.form?.task.due_if.forEach((each, index) => void add(["task", "due_if", index, "if"], each.if, "bool"));
+      step.form.task.due_if.forEach((each, index) => void add(["task", "due_if", index, "if"], each.if, "bool"));
       return;
     case "wait": {
-      const wait = step.form?.wait;
+      const wait = step.form.wait;
       if (wait && "until" in wait && !parseTimeRule(wait.until)) add(["wait", "until"], wait.until, "timestamp");
       return;
     }
     case "around":
-      add(["around"], step.form?.around, "timestamp");
+      add(["around"], step.form.around, "timestamp");
       return;
     case "wait_for":
       for (const { at, form } of step.condition ? conditionsIn(step.condition) : []) {
@@ -105,21 +105,21 @@ function ownSites(
       }
       return;
     case "choose":
-      step.form?.choose.forEach((branch, index) => void add(["choose", index, "if"], branch.if, "bool"));
+      step.form.choose.forEach((branch, index) => void add(["choose", index, "if"], branch.if, "bool"));
       return;
     case "repeat": {
       const inside = idsIn(step.bodies.flatMap(({ steps }) => steps));
-      add(["repeat", "until"], step.form?.repeat.until, "bool", { visible: new Set([...seen, ...inside]) });
+      add(["repeat", "until"], step.form.repeat.until, "bool", { visible: new Set([...seen, ...inside]) });
       return;
     }
     case "set": {
-      const form = step.form?.set;
+      const form = step.form.set;
       if (form) add(["set", "value"], form.value, fieldType(form.field, model));
       return;
     }
     case "play":
-      for (const [name, text] of Object.entries(step.form?.play.with ?? {})) {
-        const target = playbooks.get(step.form?.play.playbook ?? "");
+      for (const [name, text] of Object.entries(step.form.play.with ?? {})) {
+        const target = playbooks.get(step.form.play.playbook ?? "");
         add(["play", "with", name], text, inputType(target?.head.inputs, name));
       }
       return;

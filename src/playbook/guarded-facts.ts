@@ -15,7 +15,7 @@ export function guardedFacts(
       guarded.set(step.path, own);
       for (const body of step.bodies) {
         const inside = new Set(own);
-        if (step.kind === "around" && step.form && body.name === "steps") inside.add(step.form.around);
+        if (step.kind === "around" && body.name === "steps") inside.add(step.form.around);
         if (step.kind === "choose" && body.name !== "else") {
           for (const path of presentWhere(expressionAt([...step.at, "choose", Number(body.name) - 1, "if"])))
             inside.add(path);

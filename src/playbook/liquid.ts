@@ -51,7 +51,7 @@ export interface TextScope {
   readonly facts: Readonly<Record<string, FactType>>;
   /** Never missing. */
   readonly always: ReadonlySet<string>;
-  /** Paths below which any name is accepted. */
+  /** Paths that are accepted, with any name below them. */
   readonly open: readonly string[];
   /** Whether `money` has a currency where the contract names none. */
   readonly hasCurrency: boolean;
@@ -72,7 +72,7 @@ type Found = { readonly problem: Problem; readonly offset?: number; readonly len
 
 function problemOf({ path, isGuarded, filters }: VariableUse, scope: TextScope): Found | undefined {
   if (!Object.hasOwn(scope.facts, path)) {
-    if (scope.open.some((prefix) => path.startsWith(`${prefix}.`))) return undefined;
+    if (scope.open.some((prefix) => path === prefix || path.startsWith(`${prefix}.`))) return undefined;
     const hint = suggestion(path, Object.keys(scope.facts));
     return {
       problem: {

@@ -1,6 +1,6 @@
 import type * as z from "zod";
 import type { Expression, FactType } from "../expression/expression.js";
-import { checkForm } from "./check-form.js";
+import { checkForm, MendedPlaces } from "./check-form.js";
 import { checkText } from "./check-text.js";
 import { compareDiagnostics, type Diagnostic } from "./diagnostic.js";
 import type { Environment } from "./environment.js";
@@ -15,7 +15,10 @@ export interface Read<T> {
 
 /** What a file's own checks have at hand. */
 export interface Checks {
+  /** Says nothing about what has no good form: that is told already. */
   report(path: YamlPath, problem: Problem, at?: "key" | "value"): void;
+  /** Whether what stands at the path, or is missing there, has no good form. */
+  isMended(path: YamlPath): boolean;
   /** Reports an unknown name, with the nearest match; true if it is known. */
   known(
     path: YamlPath,
@@ -48,13 +51,13 @@ export function readFile<S extends z.ZodType, T>(
   const { yaml, diagnostics } = readYaml(file, source);
   if (!yaml) return { diagnostics };
   const form = checkForm(schema, yaml.value);
-  if (!form.ok) {
-    const found = form.issues.map(({ path, at, ...problem }) => yaml.problem(path, problem, { at }));
-    return { diagnostics: found.sort(compareDiagnostics) };
-  }
-  const found: Diagnostic[] = [];
+  const found: Diagnostic[] = form.issues.map(({ path, at, ...problem }) => yaml.problem(path, problem, { at }));
+  const mended = new MendedPlaces(form.mended);
   const checks: Checks = {
-    report: (path, problem, at = "value") => void found.push(yaml.problem(path, problem, { at })),
+    report(path, problem, at = "value") {
+      if (!mended.covers(path)) found.push(yaml.problem(path, problem, { at }));
+    },
+    isMended: (path) => mended.covers(path),
     known(path, code, what, name, names, at = "value") {
       if (names.includes(name)) return true;
       const hint = suggestion(name, names);
@@ -63,11 +66,12 @@ export function readFile<S extends z.ZodType, T>(
     },
     expression(path, text, environment, expected = "bool") {
       const { expression, problems } = checkText(text, environment, expected);
+      if (mended.covers(path)) return undefined;
       for (const { problem, offset, length } of problems) found.push(yaml.problem(path, problem, { offset, length }));
       return expression;
     },
   };
   const value = build(form.value, checks);
-  const isFine = found.every(({ severity }) => severity === "warning");
+  const isFine = form.ok && found.every(({ severity }) => severity === "warning");
   return { ...(isFine ? { value } : {}), diagnostics: found.sort(compareDiagnostics) };
 }

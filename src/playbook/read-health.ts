@@ -74,7 +74,11 @@ export function readHealth(source: string | undefined, model: Model | undefined)
 function build(form: Form, model: Model | undefined, checks: Checks): HealthModel {
   const environment = model && accountEnvironment(model);
   const { status, hysteresis, trend, evaluate } = form;
-  if (status.yellow >= status.green) {
+  if (
+    status.yellow >= status.green &&
+    !checks.isMended(["status", "yellow"]) &&
+    !checks.isMended(["status", "green"])
+  ) {
     checks.report(["status"], {
       code: "WP605",
       message: "Green must begin above yellow.",
@@ -161,6 +165,8 @@ function scaleOf(
   if (form.bands) {
     const { bands } = form;
     bands.forEach(({ under }, index) => {
+      const isMended = [index, index - 1].some((each) => checks.isMended([...at, "bands", each, "under"]));
+      if (isMended) return;
       const isLast = index === bands.length - 1;
       const before = index === 0 ? undefined : bands[index - 1]?.under;
       if (isLast ? under !== undefined : under === undefined || (before !== undefined && under <= before)) {
@@ -178,7 +184,8 @@ function scaleOf(
     };
   }
   if (form.linear) {
-    if (form.linear.from === form.linear.to) {
+    const isMended = checks.isMended([...at, "linear", "from"]) || checks.isMended([...at, "linear", "to"]);
+    if (form.linear.from === form.linear.to && !isMended) {
       checks.report([...at, "linear"], { code: "WP605", message: '"from" and "to" can\'t be the same.' });
     }
     return { kind: "linear", from: form.linear.from, to: form.linear.to };
@@ -211,7 +218,7 @@ function profileOf(
       hint: "The first profile whose `if` holds is taken; the last is for all others.",
     });
   }
-  if (all.profiles.findIndex(({ name }) => name === form.name) !== index) {
+  if (all.profiles.findIndex(({ name }) => name === form.name) !== index && !checks.isMended([...at, "name"])) {
     checks.report([...at, "name"], {
       code: "WP605",
       message: `There is another profile "${form.name}".`,

@@ -110,7 +110,7 @@ function build(form: Form, checks: Checks): Model {
   const metrics: Record<string, Metric> = {};
   for (const [name, metric] of Object.entries(form.metrics)) {
     const at = ["metrics", name];
-    if (!metric.window && metric.aggregate !== "last") {
+    if (!metric.window && metric.aggregate !== "last" && !checks.isMended([...at, "aggregate"])) {
       checks.report([...at, "window"], {
         code: "WP102",
         message: `"window" is missing: only "last" can do without.`,
@@ -152,7 +152,7 @@ function entity(group: Entity, form: Form, checks: Checks): Record<string, Field
       const message = `${group}.${name} is built in, and its type is ${own}.`;
       checks.report([...at, "type"], { code: "WP602", message, hint: `Write type: ${own}, or take another name.` });
     }
-    if (field.values && field.type !== "string") {
+    if (field.values && field.type !== "string" && !checks.isMended([...at, "type"])) {
       checks.report([...at, "values"], {
         code: "WP602",
         message: `Only a field of type string can have "values".`,
@@ -163,7 +163,8 @@ function entity(group: Entity, form: Form, checks: Checks): Record<string, Field
     all[name] = { type, ...defined({ values, derived: rule }) };
   }
   for (const [name, { type, derived: rule }] of Object.entries(all)) {
-    if (!rule) continue;
+    const isMended = (field: string) => checks.isMended([group, field, "type"]);
+    if (!rule || [name, rule.date, rule.days].some(isMended)) continue;
     const source = Object.hasOwn(all, rule.date) ? all[rule.date] : undefined;
     const days = Object.hasOwn(all, rule.days) ? all[rule.days] : undefined;
     const isDate = (field: Field | undefined) => field !== undefined && factIsDate(field.type) && !field.derived;

@@ -1,13 +1,13 @@
 import * as z from "zod";
-import { checkForm, type FormIssue } from "./check-form.js";
+import { checkForm, type Form, MendedPlaces } from "./check-form.js";
 import { compareDiagnostics, type Diagnostic } from "./diagnostic.js";
 import { nearest, suggestion } from "./nearest.js";
 import { type Problem, readYaml, type YamlFile, type YamlPath, type YamlValue } from "./read-yaml.js";
 import { COMMON_KEYS, condition, HEAD, STEP_KINDS, STEPS, TRIGGERS } from "./schema.js";
 
 /**
- * A playbook between YAML and plan: of good form as far as it goes, names not yet looked up, expressions still text.
- * What was not of good form is undefined; its problems are already told.
+ * A playbook between YAML and plan: names not yet looked up, expressions still text. What was not of good form is stood in for, so that
+ * the rest can be looked at; its problems are already told.
  */
 export interface Draft {
   readonly yaml: YamlFile;
@@ -18,6 +18,8 @@ export interface Draft {
   readonly exitSteps: readonly DraftStep[];
   /** Ids of what was meant as a step, but is of no known kind: to ask after them is no second mistake. */
   readonly lostIds: readonly string[];
+  /** Whether what stands at the path, or is missing there, had no good form: what the draft holds there is a stand-in. */
+  isMended(path: YamlPath): boolean;
 }
 
 export type DraftTrigger = {
@@ -30,7 +32,7 @@ export type DraftTrigger = {
 
 export type StepKind = keyof typeof STEPS;
 
-/** One step: where it stands, its form (undefined if it isn't good), the lists of steps inside it. */
+/** One step: where it stands, its form, the lists of steps inside it. */
 export type DraftStep = { [K in StepKind]: DraftStepOf<K> }[StepKind];
 
 export interface DraftStepOf<K extends StepKind> {
@@ -40,7 +42,7 @@ export interface DraftStepOf<K extends StepKind> {
   /** In the plan: ids, or `kind-N`, from the root, joined by `/`. */
   readonly path: string;
   readonly id: string | undefined;
-  readonly form: z.output<(typeof STEPS)[K]> | undefined;
+  readonly form: z.output<(typeof STEPS)[K]>;
   readonly bodies: readonly DraftBody[];
   /** Of `wait_for`. */
   readonly condition?: DraftCondition | undefined;
@@ -98,6 +100,7 @@ type RawMap = Readonly<Record<string, YamlValue>>;
 class PlaybookReader {
   readonly diagnostics: Diagnostic[] = [];
   private readonly lostIds: string[] = [];
+  private readonly mended = new MendedPlaces([]);
   private stepCount = 0;
 
   constructor(private readonly yaml: YamlFile) {}
@@ -129,15 +132,15 @@ class PlaybookReader {
       steps: this.list(raw["steps"], ["steps"], "", 1),
       exitSteps: this.list(isMap(onExit) ? onExit["steps"] : undefined, ["on_exit", "steps"], "on_exit/", 1),
       lostIds: this.lostIds,
+      isMended: (path) => this.mended.covers(path),
     };
   }
 
   /** One key of the head by itself, so that the others are checked even if this one is wrong. */
   private form(schema: z.ZodObject, raw: RawMap, key: string): unknown {
     const form = checkForm(schema, Object.hasOwn(raw, key) ? { [key]: raw[key] as YamlValue } : {});
-    if (form.ok) return form.value[key];
-    this.reportAll(form.issues, []);
-    return undefined;
+    const value = this.taken(form, [])[key];
+    return this.mended.covers([key]) ? undefined : value;
   }
 
   private trigger(raw: YamlValue, at: YamlPath): DraftTrigger | undefined {
@@ -152,10 +155,7 @@ class PlaybookReader {
       this.report(at, { code: "WP109", message, hint });
       return undefined;
     }
-    const form = checkForm(TRIGGERS[kind], raw);
-    if (form.ok) return { kind, at, form: form.value } as DraftTrigger;
-    this.reportAll(form.issues, at);
-    return undefined;
+    return { kind, at, form: this.taken<object>(checkForm(TRIGGERS[kind], raw), at) } as DraftTrigger;
   }
 
   private list(raw: YamlValue | undefined, at: YamlPath, prefix: string, depth: number): DraftStep[] {
@@ -209,8 +209,7 @@ class PlaybookReader {
     }
     this.checkOffset(raw, at, isBlock);
     const path = `${prefix}${id ?? `${kind}-${index + 1}`}`;
-    const form = checkForm(STEPS[kind], raw);
-    this.reportAll(form.issues, at);
+    const form = this.taken<object>(checkForm(STEPS[kind], raw), at);
     const bodies = childLists(kind, raw).map(({ name, at: inside, list }) => ({
       name,
       at: [...at, ...inside],
@@ -219,7 +218,7 @@ class PlaybookReader {
     const waits = raw["wait_for"];
     const condition =
       kind === "wait_for" && isMap(waits) ? this.condition(waits, [...at, "wait_for"], depth) : undefined;
-    return { kind, at, path, id, form: form.ok ? form.value : undefined, bodies, condition } as DraftStep;
+    return { kind, at, path, id, form, bodies, condition } as DraftStep;
   }
 
   private kindOf(raw: RawMap, at: YamlPath): StepKind | undefined {
@@ -271,17 +270,15 @@ class PlaybookReader {
   private condition(raw: RawMap, at: YamlPath, depth: number): DraftCondition | undefined {
     const { within: _, otherwise: __, ...own } = raw;
     const isInner = at.at(-1) !== "wait_for";
-    const form = checkForm(condition, isInner ? raw : own);
-    if (!form.ok) {
-      if (isInner) this.reportAll(form.issues, at);
-      return undefined;
-    }
+    const checked = checkForm(condition, isInner ? raw : own);
+    // Of the outermost the step's own form has told the problems.
+    const form = this.taken(isInner ? checked : { ...checked, issues: [] }, at);
     if (depth > MAX_NESTING) {
       this.report(at, { code: "WP108", message: `Conditions are nested more than ${MAX_NESTING} levels deep.` });
       return undefined;
     }
     const of = (["any", "all"] as const).flatMap((key) => {
-      const parts = (form.value[key] ?? []) as readonly YamlValue[];
+      const parts = (form[key] ?? []) as readonly YamlValue[];
       return parts.flatMap((part, index) => {
         const where = [...at, key, index];
         if (isMap(part)) return this.condition(part, where, depth + 1) ?? [];
@@ -293,11 +290,14 @@ class PlaybookReader {
         return [];
       });
     });
-    return { at, form: form.value, of };
+    return { at, form, of };
   }
 
-  private reportAll(issues: readonly FormIssue[], at: YamlPath): void {
+  /** The form's value; its problems are reported, and where it was mended is kept. */
+  private taken<T>({ value, issues, mended }: Form<T>, at: YamlPath): T {
     for (const { path, at: place, ...problem } of issues) this.report([...at, ...path], problem, place);
+    for (const path of mended) this.mended.add([...at, ...path]);
+    return value;
   }
 
   private report(path: YamlPath, problem: Problem, at: "key" | "value" = "value"): void {

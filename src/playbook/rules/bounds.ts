@@ -4,7 +4,7 @@ import { allSteps } from "../read-playbook.js";
 /** Every wait for somebody or something ends by itself: `within` is compulsory (WP503); without a wait it means nothing (WP109). */
 export const bounds: Rule = ({ draft, report }) => {
   for (const step of allSteps(draft)) {
-    if (step.kind === "wait_for" && step.form && step.form.wait_for.within === undefined) {
+    if (step.kind === "wait_for" && step.form.wait_for.within === undefined) {
       const hint = "Add within: 5 bd, and otherwise: [ … ] for what happens then.";
       report(
         [...step.at, "wait_for"],
@@ -12,7 +12,7 @@ export const bounds: Rule = ({ draft, report }) => {
         { at: "key" },
       );
     }
-    const form = step.kind === "task" ? step.form?.task : step.kind === "play" ? step.form?.play : undefined;
+    const form = step.kind === "task" ? step.form.task : step.kind === "play" ? step.form.play : undefined;
     if (!form) continue;
     const at = [...step.at, step.kind];
     if (form.wait === "done" && form.within === undefined) {

@@ -5,7 +5,7 @@ import { allSteps } from "../read-playbook.js";
 export const categories: Rule = ({ draft, policy, known }) => {
   if (!policy) return;
   for (const step of allSteps(draft)) {
-    if (step.kind !== "email" || !step.form) continue;
+    if (step.kind !== "email") continue;
     known(
       [...step.at, "email", "category"],
       "WP205",

@@ -4,7 +4,7 @@ import { allSteps, type Draft, type DraftStep } from "../read-playbook.js";
 /** Nothing goes on for ever: `repeat` has `times`, and no playbook always starts itself again, by whatever detour (WP502). */
 export const endless: Rule = ({ draft, folder, playbooks, report }) => {
   for (const step of allSteps(draft)) {
-    if (step.kind !== "repeat" || !step.form || step.form.repeat.times !== undefined) continue;
+    if (step.kind !== "repeat" || step.form.repeat.times !== undefined) continue;
     const hint = "Add times: 12, the most that makes sense.";
     report(
       [...step.at, "repeat"],
@@ -30,8 +30,8 @@ function certainPlays(draft: Draft): { step: DraftStep; playbook: string }[] {
   const found: { step: DraftStep; playbook: string }[] = [];
   const walk = (steps: readonly DraftStep[]): void => {
     for (const step of steps) {
-      if (step.form?.if !== undefined) continue;
-      if (step.kind === "play" && step.form) found.push({ step, playbook: step.form.play.playbook });
+      if (step.form.if !== undefined) continue;
+      if (step.kind === "play") found.push({ step, playbook: step.form.play.playbook });
       if (step.kind === "end") return;
       if (step.kind === "parallel" || step.kind === "repeat") {
         for (const body of step.bodies) if (body.name !== "on_error") walk(body.steps);

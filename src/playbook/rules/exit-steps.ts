@@ -12,7 +12,7 @@ export const exitSteps: Rule = ({ draft, report }) => {
         { at: "key" },
       );
     }
-    if (step.kind === "email" && step.form && step.form.email.category !== "service") {
+    if (step.kind === "email" && step.form.email.category !== "service") {
       const hint = "Write category: service, or leave the mail out.";
       report([...step.at, "email", "category"], {
         code: "WP505",
@@ -20,7 +20,7 @@ export const exitSteps: Rule = ({ draft, report }) => {
         hint,
       });
     }
-    const form = step.kind === "task" ? step.form?.task : step.kind === "play" ? step.form?.play : undefined;
+    const form = step.kind === "task" ? step.form.task : step.kind === "play" ? step.form.play : undefined;
     if (form?.wait === "done") {
       const hint = "Leave out wait, within and otherwise.";
       report(

@@ -14,6 +14,7 @@ export const expressions: Rule = (context) => {
   let problemCount = 0;
   let length = 0;
   for (const site of expressionSites(draft, model, playbooks)) {
+    if (draft.isMended(site.at)) continue;
     length += site.text.length;
     if (problemCount >= MAX_PROBLEMS || length > MAX_LENGTH) {
       const message =
@@ -37,8 +38,18 @@ const MAX_PROBLEMS = 100;
 export function subjectOf(draft: Draft): Parameters<typeof playbookEnvironment>[1] {
   const steps = [...allSteps(draft)].flatMap(({ id, kind }) => (id === undefined ? [] : [{ id, kind }]));
   const { subject, inputs } = draft.head;
-  const open = [...draft.lostIds.map((id) => `steps.${id}`), ...(inputs === undefined ? ["run.inputs"] : [])];
-  return { subject: subject ?? "account", inputs: inputs ?? {}, steps, open };
+  const faulty = Object.keys(inputs ?? {}).filter((name) => isFaulty(draft, name));
+  const open = [
+    ...draft.lostIds.map((id) => `steps.${id}`),
+    ...faulty.map((name) => `run.inputs.${name}`),
+    ...(inputs === undefined ? ["run.inputs"] : []),
+  ];
+  const sound = Object.fromEntries(Object.entries(inputs ?? {}).filter(([name]) => !faulty.includes(name)));
+  return { subject: subject ?? "account", inputs: sound, steps, open };
+}
+
+function isFaulty(draft: Draft, input: string): boolean {
+  return draft.isMended(["inputs", input, "type"]) || draft.isMended(["inputs", input, "default"]);
 }
 
 function check(site: ExpressionSite, environment: Environment, context: RuleContext): number {

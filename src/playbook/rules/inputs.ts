@@ -6,7 +6,7 @@ export const inputs: Rule = ({ draft, report }) => {
   if (!declared) return;
   const names = Object.keys(declared);
   for (const [name, { type, default: value }] of Object.entries(declared)) {
-    if (value === undefined || typeof value === type) continue;
+    if (value === undefined || typeof value === type || draft.isMended(["inputs", name, "type"])) continue;
     const message = `The default of "${name}" is not a ${type}.`;
     report(["inputs", name, "default"], { code: "WP103", message, hint: "Change the default or the type." });
   }

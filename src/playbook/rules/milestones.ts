@@ -5,7 +5,7 @@ import { allSteps } from "../read-playbook.js";
 export const milestones: Rule = ({ draft, model, known, report }) => {
   if (!model) return;
   for (const step of allSteps(draft)) {
-    if (step.kind !== "milestone" || !step.form) continue;
+    if (step.kind !== "milestone") continue;
     const { milestone } = step.form;
     const at = [...step.at, "milestone"];
     if (!known(at, "WP210", "milestone", milestone, Object.keys(model.milestones))) continue;

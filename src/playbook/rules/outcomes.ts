@@ -10,6 +10,6 @@ export const outcomes: Rule = ({ draft, model, known }) => {
   );
   if (draft.head.goal) known(["goal", "outcome"], "WP212", "outcome", draft.head.goal.outcome, names);
   for (const step of allSteps(draft)) {
-    if (step.kind === "end" && step.form) known([...step.at, "end"], "WP212", "outcome", step.form.end, names);
+    if (step.kind === "end") known([...step.at, "end"], "WP212", "outcome", step.form.end, names);
   }
 };

@@ -12,7 +12,7 @@ export const people: Rule = ({ draft, model, known, report }) => {
   };
   for (const step of allSteps(draft)) {
     const { at } = step;
-    if (step.kind === "email" && step.form) {
+    if (step.kind === "email") {
       const { to, each, from } = step.form.email;
       if (to === "contact" && draft.head.subject === "account") {
         const hint = `Write the role of a contact: ${model.roles.contact.join(", ")}.`;
@@ -27,8 +27,8 @@ export const people: Rule = ({ draft, model, known, report }) => {
       if (each !== undefined) known([...at, "email", "each"], "WP203", "contact role", each, model.roles.contact);
       person(from, [...at, "email", "from"]);
     }
-    if (step.kind === "slack") person(step.form?.slack.to, [...at, "slack", "to"]);
-    if (step.kind === "task" && step.form) {
+    if (step.kind === "slack") person(step.form.slack.to, [...at, "slack", "to"]);
+    if (step.kind === "task") {
       person(step.form.task.for, [...at, "task", "for"]);
       step.form.task.escalate.forEach(({ to }, index) => void person(to, [...at, "task", "escalate", index, "to"]));
     }

@@ -15,13 +15,14 @@ export const playbooks: Rule = ({ draft, folder, names, playbooks: others, known
     }
   });
   for (const step of allSteps(draft)) {
-    if (step.kind !== "play" || !step.form) continue;
+    if (step.kind !== "play") continue;
     const { playbook, with: given } = step.form.play;
     const at = [...step.at, "play"];
     if (!known([...at, "playbook"], "WP206", "playbook", playbook, names)) continue;
-    const target = others.get(playbook)?.head;
+    const other = others.get(playbook);
+    const target = other?.head;
     const inputs = target?.inputs;
-    if (!target || !inputs) continue;
+    if (!other || !target || !inputs) continue;
     for (const input of Object.keys(given)) {
       if (Object.hasOwn(inputs, input)) continue;
       const known = Object.keys(inputs);
@@ -33,7 +34,8 @@ export const playbooks: Rule = ({ draft, folder, names, playbooks: others, known
       );
     }
     const missing = Object.entries(inputs).filter(
-      ([input, { default: value }]) => value === undefined && !Object.hasOwn(given, input),
+      ([input, { default: value }]) =>
+        value === undefined && !Object.hasOwn(given, input) && !other.isMended(["inputs", input, "default"]),
     );
     for (const [input] of missing) {
       const message = `${playbook} needs the input "${input}", which has no default.`;

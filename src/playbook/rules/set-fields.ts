@@ -14,7 +14,7 @@ export const setFields: Rule = ({ draft, model, expressions, known, report }) =>
     Object.entries(all).map(([name, field]) => [`${group}.${name}`, field] as const),
   );
   for (const step of allSteps(draft)) {
-    if (step.kind !== "set" || !step.form) continue;
+    if (step.kind !== "set") continue;
     const { field } = step.form.set;
     const at = [...step.at, "set", "field"];
     if (

@@ -16,12 +16,12 @@ export const stepForms: Rule = (context) => {
   for (const step of allSteps(draft)) ofStep(step, context);
 };
 
-function ofStep(step: DraftStep, { report }: RuleContext): void {
+function ofStep(step: DraftStep, { draft, report }: RuleContext): void {
   const { at } = step;
   switch (step.kind) {
     case "email": {
-      const form = step.form?.email;
-      if (!form || (form.to === undefined) !== (form.each === undefined)) return;
+      const form = step.form.email;
+      if ((form.to === undefined) !== (form.each === undefined)) return;
       const message = form.to === undefined ? '"to" is missing.' : '"to" and "each" exclude each other.';
       const hint =
         "Write to: ROLE for the primary contact of a role, to: contact for the subject, or each: ROLE for everyone.";
@@ -29,9 +29,8 @@ function ofStep(step: DraftStep, { report }: RuleContext): void {
       return;
     }
     case "task": {
-      const form = step.form?.task;
-      if (!form) return;
-      if (form.ask === "outcome" && form.outcomes.length < 2) {
+      const form = step.form.task;
+      if (form.ask === "outcome" && form.outcomes.length < 2 && !draft.isMended([...at, "task", "outcomes"])) {
         const hint = "Add outcomes: [done_well, not_needed], two at least.";
         report([...at, "task", "ask"], {
           code: "WP109",
@@ -39,7 +38,7 @@ function ofStep(step: DraftStep, { report }: RuleContext): void {
           hint,
         });
       }
-      if (form.ask !== "outcome" && form.outcomes.length > 0) {
+      if (form.ask !== "outcome" && form.outcomes.length > 0 && !draft.isMended([...at, "task", "ask"])) {
         report(
           [...at, "task", "outcomes"],
           { code: "WP109", message: "Outcomes that nobody is asked for.", hint: "Add ask: outcome." },
@@ -49,8 +48,8 @@ function ofStep(step: DraftStep, { report }: RuleContext): void {
       return;
     }
     case "around": {
-      const anchor = step.form?.around;
-      if (anchor === undefined || /^(account|contact|contract|milestone)\.[a-z][a-z0-9_]*$/.test(anchor)) return;
+      const anchor = step.form.around;
+      if (/^(account|contact|contract|milestone)\.[a-z][a-z0-9_]*$/.test(anchor)) return;
       const hint = "Name one date, such as contract.end_date, so that a change of it moves the steps.";
       report([...at, "around"], { code: "WP109", message: `"${anchor}" is no date field.`, hint });
       return;
@@ -79,9 +78,10 @@ function ofStep(step: DraftStep, { report }: RuleContext): void {
       }
       return;
     case "choose": {
-      const branches = step.form?.choose ?? [];
+      const branches = step.form.choose;
+      const last = branches.findLastIndex((_, index) => !draft.isMended([...at, "choose", index]));
       branches.forEach((branch, index) => {
-        const isLast = index === branches.length - 1;
+        const isLast = index === last;
         const isElse = branch.else !== undefined && branch.if === undefined && branch.steps === undefined;
         const isBranch = branch.else === undefined && branch.if !== undefined && branch.steps !== undefined;
         if (isLast ? isElse : isBranch) return;
@@ -94,7 +94,7 @@ function ofStep(step: DraftStep, { report }: RuleContext): void {
       return;
     }
     case "parallel":
-      if (step.form && Object.keys(step.form.parallel).length < 2) {
+      if (Object.keys(step.form.parallel).length < 2) {
         report(
           [...at, "parallel"],
           {

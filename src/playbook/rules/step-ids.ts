@@ -7,7 +7,7 @@ export const stepIds: Rule = ({ draft, report }) => {
   for (const step of allSteps(draft)) {
     const { id, kind, at } = step;
     if (id === undefined) {
-      if (!MAY_BE_NAMELESS.has(kind)) {
+      if (!MAY_BE_NAMELESS.has(kind) && !draft.isMended([...at, "id"])) {
         const hint = `Add id: such as id: ${kind}_1. It is the key by which an effect is done once, and by which reports and tests name it.`;
         report(
           [...at, kind],

@@ -15,7 +15,7 @@ export const templates: Rule = (context) => {
   const names = new Set(files.map(({ name }) => name));
   const used = new Map<string, DraftStepOf<"email">[]>();
   for (const step of allSteps(draft)) {
-    if (step.kind !== "email" || !step.form) continue;
+    if (step.kind !== "email") continue;
     const { template } = step.form.email;
     const at = [...step.at, "email", "template"];
     if (!names.has(template)) {

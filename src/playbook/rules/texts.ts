@@ -36,10 +36,10 @@ export const texts: Rule = (context) => {
 
 function textsOf(step: DraftStep): [YamlPath, string][] {
   const found: [YamlPath, string | undefined][] = [];
-  if (step.kind === "slack") found.push([["slack", "text"], step.form?.slack.text]);
+  if (step.kind === "slack") found.push([["slack", "text"], step.form.slack.text]);
   if (step.kind === "task")
-    found.push([["task", "title"], step.form?.task.title], [["task", "text"], step.form?.task.text]);
-  if (step.kind === "risk") found.push([["risk", "text"], step.form?.risk.text]);
-  if (step.kind === "opportunity") found.push([["opportunity", "text"], step.form?.opportunity.text]);
+    found.push([["task", "title"], step.form.task.title], [["task", "text"], step.form.task.text]);
+  if (step.kind === "risk") found.push([["risk", "text"], step.form.risk.text]);
+  if (step.kind === "opportunity") found.push([["opportunity", "text"], step.form.opportunity.text]);
   return found.flatMap(([at, text]) => (text === undefined ? [] : [[at, text] as [YamlPath, string]]));
 }

@@ -33,7 +33,7 @@ export const unreachable: Rule = ({ draft, report }) => {
 
 /** Whether a run that reaches the step ends in it, whatever happens. */
 function alwaysEnds(step: DraftStep): boolean {
-  if (step.form?.if !== undefined) return false;
+  if (step.form.if !== undefined) return false;
   const bodies = step.bodies.filter(({ name }) => name !== "on_error").map(({ steps }) => steps.some(alwaysEnds));
   switch (step.kind) {
     case "end":
@@ -41,9 +41,7 @@ function alwaysEnds(step: DraftStep): boolean {
     case "choose":
       return bodies.length > 0 && bodies.every((ends) => ends);
     case "parallel":
-      return step.form?.join === "any"
-        ? bodies.length > 0 && bodies.every((ends) => ends)
-        : bodies.some((ends) => ends);
+      return step.form.join === "any" ? bodies.length > 0 && bodies.every((ends) => ends) : bodies.some((ends) => ends);
     case "repeat":
       return bodies.some((ends) => ends);
     default:

@@ -5,7 +5,7 @@ import { allSteps } from "../read-playbook.js";
 /** A wait goes forward (WP504), and what to do about a missing or past date belongs to a date (WP109). */
 export const waitAmounts: Rule = ({ draft, report }) => {
   for (const step of allSteps(draft)) {
-    if (step.kind !== "wait" || !step.form) continue;
+    if (step.kind !== "wait") continue;
     const { wait } = step.form;
     const at = [...step.at, "wait"];
     if (!("until" in wait)) {
