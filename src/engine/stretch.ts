@@ -38,6 +38,8 @@ export interface Told {
   /** Ids of the events it has taken in. */
   readonly taken: readonly string[];
   readonly response?: PerformResponse;
+  /** True: the world was asked since the last tick; events that turn up now come later. */
+  readonly isSure?: boolean;
   /** When it wakes next; absent: when it is told of something. */
   readonly wakesAt?: Instant;
 }
@@ -96,7 +98,7 @@ export async function stretch(
     if (before !== undefined) ({ now, log, taken } = before);
     if (log.length === 0) throw new NotYetItsTurn(from.run.id);
     const response: PerformResponse = { log, isResting: false };
-    await world.write({ ...told(), response });
+    await world.write({ ...told(), response, isSure: true });
     return response;
   };
 
@@ -110,7 +112,15 @@ export async function stretch(
     const [command] = now.commands;
     const mayGoOn = done === 0 || world.mayGoOn();
     if (command !== undefined && mayGoOn) {
-      if (command.kind === "close") await world.write(told());
+      if (command.kind === "close") {
+        // Nothing that arrives now changes that the run ends; but what came before a timer that led here does.
+        const events = await world.write({ ...told(), isSure: before === undefined });
+        if (events !== "later" && events.length > 0) {
+          take(events);
+          continue;
+        }
+        before = undefined;
+      }
       const answer = await world.perform(command, now.state.clock, statusOf(now.state));
       switch (answer.kind) {
         case "outcome":
@@ -127,6 +137,7 @@ export async function stretch(
           return { log: [], isResting: true, ended: answer.outcome };
         case "retry":
           retry = command.key;
+          before = undefined;
       }
     }
     const wake = nextWake(now.state);

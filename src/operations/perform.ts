@@ -157,15 +157,15 @@ export function storeWorld(
       return answer;
     },
 
-    async write({ asOf, entries, status, position, taken, response, wakesAt }) {
+    async write({ asOf, entries, status, position, taken, response, wakesAt, isSure }) {
       const mayRest = response?.isResting === true;
       if (mayRest && !(await isTurn(asOf))) return "later";
       const events = await store.transaction(async (tx) => {
         // Whoever tells a run of something holds the lock: nothing is missed while it goes to rest.
         if (mayRest && order !== undefined) await store.lockAccounts(tx, [session.run.accountId]);
+        const events = isSure === true ? [] : await undelivered(session, tx, asOf);
+        if (events.length > 0) return inHand(session, events);
         if (response !== undefined) {
-          const events = await undelivered(session, tx, asOf);
-          if (events.length > 0) return inHand(session, events);
           const kept = await store.runs.keepStretch(tx, session.run.id, { turns, durable, answer: response });
           if (!kept) throw new Overtaken(session.run.id);
         }

@@ -257,8 +257,12 @@ export class SimulatedWorld {
   }
 
   /** Writes what a run tells; or hands over events, and writes nothing. */
-  tell(run: SimulatedRun, { asOf, entries, status, taken, response }: Told, inHand: Set<string>): readonly RunEvent[] {
-    const events = response === undefined ? [] : this.handOver(run, asOf, inHand);
+  tell(
+    run: SimulatedRun,
+    { asOf, entries, status, taken, response, isSure }: Told,
+    inHand: Set<string>,
+  ): readonly RunEvent[] {
+    const events = isSure === true ? [] : this.handOver(run, asOf, inHand);
     if (events.length > 0) return events;
     // Each line once: a driver whose own record of the last stretch was lost walks it again, and what it then says holds.
     const line = entries[0];

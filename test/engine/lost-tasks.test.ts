@@ -62,8 +62,8 @@ async function walkLosing(plan: Plan, events: readonly RunEvent[], loses: readon
             outcome: kind === "slack" ? { kind: "posted", at: asOf, to: "u1" } : { kind: "done", at: asOf },
           };
         },
-        async write({ asOf, entries, taken, response }) {
-          const found = response === undefined ? [] : undelivered(asOf);
+        async write({ asOf, entries, taken, response, isSure }) {
+          const found = isSure === true ? [] : undelivered(asOf);
           if (found.length > 0) return found;
           if (isLost && breaks) throw new Lost();
           for (const entry of entries) lines.set(entry.seq, entry);

@@ -112,8 +112,8 @@ export async function rehearse(plan: Plan, how: Rehearsal = {}): Promise<Rehears
         done.push({ command, at: asOf, outcome });
         return { kind: "outcome", outcome };
       },
-      write: async ({ asOf, entries, taken, response }) => {
-        const events = response === undefined ? [] : undelivered(asOf);
+      write: async ({ asOf, entries, taken, response, isSure }) => {
+        const events = isSure === true ? [] : undelivered(asOf);
         if (events.length > 0) return events;
         for (const entry of entries) {
           if (response !== undefined && entry.seq <= timeline.length) continue;

@@ -202,6 +202,12 @@ test("where a stretch is cut makes no difference", async () => {
   }
 });
 
+test("an event from before the last timer decides, though nothing is asked for between the timer and the end", async () => {
+  const plan = planFrom([wait("w", "2h"), end("done")], { exits: [{ when: { event: "left" }, outcome: "left" }] });
+  const { state } = await rehearse(plan, { events: [event("left", "2026-03-02T10:00")] });
+  expect(state.outcome).toBe("left");
+});
+
 describe("a worker that was away: what has happened meanwhile", () => {
   const plan = planFrom([wait("w", "1h"), email("late")], {
     exits: [{ outcome: "void", when: { event: "contract.voided" } }],

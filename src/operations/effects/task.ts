@@ -2,6 +2,7 @@ import { assigneeFor } from "../../customers/people.js";
 import type { Command, Outcome } from "../../engine/command.js";
 import { TextFault } from "../../ports/composer.js";
 import { addDuration } from "../../values/add-duration.js";
+import type { DeliveryRow } from "../../ports/ledger.js";
 import { postNotice } from "../outbox.js";
 import { type Effect, effectId, effectInClaim, type Scene } from "../scene.js";
 import { openTask, taskAlarms } from "../tasks/open-task.js";
@@ -59,7 +60,9 @@ export async function performTask(scene: Scene, command: TaskCommand): Promise<E
   );
   if (opened.kind !== "outcome") return opened;
   const task = opened.outcome;
-  await postTaskMessage(scene, task.id);
+  const isOnItsWay = await postTaskMessage(scene, task.id);
+  // In played time days would pass meanwhile: whoever answers the message at once would be late.
+  if (isOnItsWay && scene.ports.clock.scale !== 1) return { kind: "retry", afterMs: ON_ITS_WAY_MS };
   const outcome: Outcome = {
     kind: "task_opened",
     at: task.openedAt,
@@ -70,16 +73,25 @@ export async function performTask(scene: Scene, command: TaskCommand): Promise<E
   return { kind: "outcome", outcome };
 }
 
-/** Posts it now if Slack answers in time; else the outbox does. The task is open either way. */
-async function postTaskMessage(scene: Scene, taskId: string): Promise<void> {
+/** Real milliseconds until a message that is on its way is looked at again. */
+const ON_ITS_WAY_MS = 100;
+
+/** Posts it now if Slack answers in time; else the outbox does. The task is open either way. True: it has been claimed, and Slack has not answered yet. */
+async function postTaskMessage(scene: Scene, taskId: string): Promise<boolean> {
   const { ports } = scene;
-  const row = await ports.store.read((tx) => ports.ledger.read(tx, taskMessageKey(taskId)));
-  if (!row || row.status !== "pending") return;
+  const read = () => ports.store.read((tx) => ports.ledger.read(tx, taskMessageKey(taskId)));
+  const row = await read();
+  if (row?.status !== "pending") return isOnItsWay(row);
   try {
     await postNotice(ports, row, Math.min(scene.leftMs(), ports.settings.slackReplyMs));
   } catch (error) {
     ports.onFault?.(`message of task ${taskId}`, error);
   }
+  return isOnItsWay(await read());
+}
+
+function isOnItsWay(row: DeliveryRow | undefined): boolean {
+  return row?.status === "claimed" || row?.status === "wire";
 }
 
 /** Makes an open task due sooner; `task_opened` with the new instant if it did, `done` if it was due by then or is closed. */

@@ -223,7 +223,9 @@ export async function performOn(
   if (row.status !== "ended" && hasToTell) {
     const told = { asOf, entries, status, position: [], taken: [] };
     const isEnding = commands.length > 0 && commands.every(({ kind }) => kind === "close");
-    const events = await world.write(isEnding ? told : { ...told, response: { log: [], isResting: true } });
+    const events = await world.write(
+      isEnding ? { ...told, isSure: true } : { ...told, response: { log: [], isResting: true } },
+    );
     if (events !== "later" && events.length > 0) return { events, outcomes: {} };
   }
   const outcomes: Record<string, Outcome> = {};
