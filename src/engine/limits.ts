@@ -8,3 +8,6 @@ export const SEEN_EVENTS_MAX = 1_000;
 
 /** Transitions without a wait or an effect in one `advance`: more is a plan that goes round in circles. */
 export const TRANSITIONS_MAX = 10_000;
+
+/** Events of which nothing came, kept in the inbox in case that an earlier one turns up: those of a busy second, not of a feed. */
+export const TENTATIVE_EVENTS_MAX = 50;

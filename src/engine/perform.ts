@@ -26,6 +26,8 @@ export interface PerformResponse {
   readonly log: readonly LogItem[];
   /** The run waits for its next timer or an event. False: time was up, or `retry`; ask again. */
   readonly isResting: boolean;
+  /** When it has something to do by itself; absent: when it is told of something. */
+  readonly wakesAt?: Instant;
   /** This command must be retried with backoff, as an activity of its own. */
   readonly retry?: string;
   /** The store has the run's end already, with this outcome; nothing was begun. The run is over. */

@@ -6,6 +6,7 @@ import type { Answer, LogItem, PerformResponse } from "./perform.js";
 import type { Plan } from "./plan.js";
 import type { RunState } from "./state.js";
 import type { TimelineEntry } from "./timeline.js";
+import { TENTATIVE_EVENTS_MAX } from "./limits.js";
 import { nextWake } from "./timers.js";
 
 /** Where a stretch is walked: the store with mail server and Slack, or the simulator's memory. */
@@ -40,8 +41,6 @@ export interface Told {
   readonly response?: PerformResponse;
   /** True: the world was asked since the last tick; events that turn up now come later. */
   readonly isSure?: boolean;
-  /** When it wakes next; absent: when it is told of something. */
-  readonly wakesAt?: Instant;
 }
 
 export type RunStatusWord = "running" | "held" | "parked" | "exiting" | "ended";
@@ -89,10 +88,6 @@ export async function stretch(
     taken = [...taken, id];
   }
 
-  const wakesAt = (): { wakesAt?: Instant } => {
-    const wake = nextWake(now.state);
-    return wake === undefined ? {} : { wakesAt: wake };
-  };
   /** It is not its turn: what came of the stretch before is told, and the driver asks again. */
   const cut = async (): Promise<PerformResponse> => {
     if (before !== undefined) ({ now, log, taken } = before);
@@ -146,16 +141,21 @@ export async function stretch(
       move({ kind: "tick", at: wake });
       continue;
     }
-    const response: PerformResponse = {
-      log,
-      isResting: command === undefined && mayGoOn,
-      ...(retry === undefined ? {} : { retry }),
-    };
-    const events = await world.write({ ...told(), ...wakesAt(), response });
+    const isResting = command === undefined && mayGoOn;
+    // Nothing came of the last ticks: an earlier event may still turn up, also after this stretch.
+    if (before !== undefined && isTrifle(before.now.state, now.state)) ({ now, log, taken } = before);
+    const wakesAt = wake === undefined ? {} : { wakesAt: wake };
+    const response: PerformResponse = { log, isResting, ...wakesAt, ...(retry === undefined ? {} : { retry }) };
+    const events = await world.write({ ...told(), response });
     if (events === "later") return cut();
     if (events.length === 0) return response;
     take(events);
   }
+}
+
+/** Nothing came of what lies between; and little waits in the inbox, which is part of the state. */
+function isTrifle(before: RunState, now: RunState): boolean {
+  return before.lines === now.lines && before.inbox.length <= TENTATIVE_EVENTS_MAX;
 }
 
 /** Something that comes earlier is not done yet, and nothing came of the stretch; to be asked again. */

@@ -5,7 +5,6 @@ import type { Answer, LogItem, PerformRequest, PerformResponse, PersistRequest }
 import type { Plan } from "./plan.js";
 import type { RunState } from "./state.js";
 import { follow } from "./stretch.js";
-import { nextWake } from "./timers.js";
 
 /** What carries a run through time. Temporal and the simulator each have one; the loop between is the same. */
 export interface Driver {
@@ -32,6 +31,7 @@ export async function walk(plan: Plan, from: RunState, driver: Driver): Promise<
   let state = from;
   let offered: readonly RunEvent[] = [];
   let isResting = false;
+  let wakesAt: Instant | undefined;
 
   const happened = (log: readonly LogItem[]): void => {
     for (const item of log) state = follow(plan, state, item, offered).state;
@@ -42,11 +42,10 @@ export async function walk(plan: Plan, from: RunState, driver: Driver): Promise<
     const arrived = driver.arrived();
     offered = [...offered, ...arrived].filter(({ id }) => !state.seen.includes(id));
     if (driver.tellsRest === true && arrived.length > 0) isResting = false;
-    const wake = nextWake(state);
     const reached = driver.now();
-    if (isResting && offered.length === 0 && !(wake !== undefined && wake <= reached)) {
+    if (isResting && offered.length === 0 && !(wakesAt !== undefined && wakesAt <= reached)) {
       if (driver.isLong()) return state;
-      await driver.idle(wake);
+      await driver.idle(wakesAt);
       continue;
     }
     const response = await driver.perform({ run: state.run.id, state, offered, reached });
@@ -57,7 +56,7 @@ export async function walk(plan: Plan, from: RunState, driver: Driver): Promise<
     }
     happened(response.log);
     state = advance(plan, state, { kind: "written" }).state;
-    isResting = response.isResting;
+    ({ isResting, wakesAt } = response);
     const command = stand(plan, state).commands.find(({ key }) => key === response.retry);
     if (command === undefined) continue;
     const answer = await driver.persist({ run: state.run.id, turns: state.turns, asOf: state.clock, command });

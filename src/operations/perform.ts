@@ -157,7 +157,7 @@ export function storeWorld(
       return answer;
     },
 
-    async write({ asOf, entries, status, position, taken, response, wakesAt, isSure }) {
+    async write({ asOf, entries, status, position, taken, response, isSure }) {
       const mayRest = response?.isResting === true;
       if (mayRest && !(await isTurn(asOf))) return "later";
       const events = await store.transaction(async (tx) => {
@@ -176,6 +176,7 @@ export function storeWorld(
         if (status !== "parked" && (session.run.parked !== undefined || hasParked))
           await store.runs.park(tx, session.run.id, undefined);
         if (mayRest && order !== undefined) {
+          const { wakesAt } = response;
           const [event] = await undelivered(session, tx, wakesAt ?? LAST_INSTANT, 1);
           await order.store.rests(tx, session.run.id, event === undefined ? (wakesAt ?? null) : event.at);
         }
