@@ -51,6 +51,16 @@ export interface StoredEvent extends RunEvent {
   readonly runId?: string;
 }
 
+/** What an event was when it came, as far as it is kept. */
+export interface KeptEvent {
+  readonly name: string;
+  readonly at: Instant;
+  /** Ids it names or belongs to. */
+  readonly names: UnmatchedEvent["names"];
+  /** Dates and instants as epoch milliseconds once it is matched. */
+  readonly payload: Readonly<Record<string, FactValue>>;
+}
+
 /** What an event must fit to be a run's. */
 export interface EventScope {
   readonly runId: string;
@@ -73,6 +83,8 @@ export interface Events {
   appendUnmatched(tx: Tx, events: readonly UnmatchedEvent[], receivedAt: Instant): Promise<ReadonlySet<string>>;
   /** Those of the ids that are known, with their status. */
   known(tx: Tx, ids: readonly string[]): Promise<ReadonlyMap<string, "pending" | "dispatched" | "unmatched">>;
+  /** What those of the ids that are known were when they came. */
+  kept(tx: Tx, ids: readonly string[]): Promise<ReadonlyMap<string, KeptEvent>>;
   /** Unmatched events that name one of these ids, oldest first. */
   unmatchedNaming(
     tx: Tx,

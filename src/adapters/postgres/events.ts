@@ -4,6 +4,7 @@ import type { FactValue } from "../../expression/expression.js";
 import {
   type Events,
   INTERNAL_EVENTS,
+  type KeptEvent,
   type NewEvent,
   type StoredEvent,
   type UnmatchedEvent,
@@ -53,6 +54,30 @@ export const postgresEvents: Omit<Events, "whileDispatching"> = {
       .from(events)
       .where(inArray(events.id, [...ids]));
     return new Map(rows.map((row) => [row.id, row.status]));
+  },
+
+  async kept(tx, ids) {
+    if (ids.length === 0) return new Map();
+    const rows = await inside(tx)
+      .select()
+      .from(events)
+      .where(inArray(events.id, [...ids]));
+    return new Map(
+      rows.map((row): [string, KeptEvent] => [
+        row.id,
+        {
+          name: row.name,
+          at: row.at,
+          names: {
+            ...(row.accountId === null ? {} : { account: row.accountId }),
+            ...(row.contactId === null ? {} : { contact: row.contactId }),
+            ...(row.contractId === null ? {} : { contract: row.contractId }),
+            ...row.unmatched,
+          },
+          payload: row.payload as Record<string, FactValue>,
+        },
+      ]),
+    );
   },
 
   async unmatchedNaming(tx, names) {
