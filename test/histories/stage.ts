@@ -63,11 +63,7 @@ export interface Stage {
 }
 
 /** A worker of the given build on its own task queue. */
-export async function openStage(
-  address: string,
-  bundle: WorkflowBundleWithSourceMap,
-  more: { readonly maxCachedWorkflows?: number } = {},
-): Promise<Stage> {
+export async function openStage(address: string, bundle: WorkflowBundleWithSourceMap): Promise<Stage> {
   const client = await connectTemporal({ address, namespace: "default" });
   const taskQueue = `stage-${process.pid}-${Date.now()}`;
   const staged = new Map<
@@ -121,7 +117,6 @@ export async function openStage(
       taskQueue,
       bundle: build,
       graceMs: 2_000,
-      ...more,
     });
     const done = worker.run();
     return async () => {
