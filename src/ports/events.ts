@@ -94,6 +94,15 @@ export interface Events {
       readonly contract: readonly string[];
     },
   ): Promise<readonly UnmatchedEvent[]>;
+  /** The oldest events that match nobody yet, at most `limit`, and how many there are. */
+  unmatched(tx: Tx, limit: number): Promise<{ readonly count: number; readonly events: readonly UnmatchedEvent[] }>;
+  /** Events up to `now` that came before `receivedBefore` and are still to be handed on: how many, and of whom (at most `limit` accounts). */
+  stuck(
+    tx: Tx,
+    now: Instant,
+    receivedBefore: Instant,
+    limit: number,
+  ): Promise<{ readonly count: number; readonly accounts: readonly string[] }>;
   /** Turns an unmatched event into a pending one; false if it is no longer unmatched. */
   match(tx: Tx, event: NewEvent): Promise<boolean>;
   /**
