@@ -89,6 +89,13 @@ export function canBeKept(text: string): boolean {
 // biome-ignore lint/suspicious/noControlCharactersInRegex: it is what is refused
 const UNKEPT = /[\u0000\p{Surrogate}]/u;
 
+/** Whether every text in the value, names too, can be kept. Throws `RangeError` for what is nested thousands deep. */
+export function allCanBeKept(value: unknown): boolean {
+  if (typeof value === "string") return canBeKept(value);
+  if (typeof value !== "object" || value === null) return true;
+  return Object.entries(value).every(([key, inner]) => canBeKept(key) && allCanBeKept(inner));
+}
+
 function refuseWhatCannotBe(value: unknown, path: string): void {
   if (typeof value === "string" && !canBeKept(value)) throw unkept(path);
   if (typeof value !== "object" || value === null) return;
