@@ -3,6 +3,7 @@ import { machine, printed, type SuiteResult } from "./figures.js";
 import { withStand } from "./stand.js";
 import { history } from "./suites/history.js";
 import { throughput } from "./suites/throughput.js";
+import { wake } from "./suites/wake.js";
 
 export interface BenchOptions {
   /** How often each side is measured; the median counts. */
@@ -19,6 +20,7 @@ export interface BenchOptions {
 const SUITES: Readonly<Record<string, (options: BenchOptions) => Promise<SuiteResult>>> = {
   history: (options) => withStand(options, (stand) => history(stand, options)),
   throughput: (options) => withStand(options, (stand) => throughput(stand, options)),
+  wake: (options) => withStand(options, (stand) => wake(stand, options)),
 };
 
 const USAGE = `Usage: npm run bench -- [SUITE …] [--json] [--rounds N] [--runs N] [--large] [--profile FOLDER]
