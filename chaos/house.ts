@@ -50,6 +50,8 @@ export interface HouseOptions {
   readonly prepare: (wired: Wired, call: Call) => Promise<void>;
   /** How the first worker's first life is spent: inside the schema's migration, where it ends. */
   readonly dieMigrating?: boolean;
+  /** The fence taken out: sends, then marks. */
+  readonly isNaive?: boolean;
 }
 
 export type Call = <T>(method: string, path: string, body?: unknown) => Promise<T>;
@@ -103,6 +105,7 @@ export async function openHouse(options: HouseOptions): Promise<House> {
     };
     // Asked, it can't tell: then nobody knows what came of a mail whose answer was lost.
     if (!options.canBeAsked) source["MAILBOX_URL"] = `http://127.0.0.1:${await freePort()}`;
+    if (options.isNaive) source["WAYPOST_NAIVE"] = "1";
     const { scale, origin } = options;
     const still = {
       ...source,

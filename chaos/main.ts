@@ -21,6 +21,7 @@ const USAGE = `npm run chaos -- --seed N --faults M [--runs R] [--load generated
   --load     stories of generated playbooks, or of the shipped ones (default: even seeds shipped, odd ones generated)
   --seconds  for how long they strike (default 0.7 for each)
   --seeds    so many seeds, one after the other, from --seed on
+  --naive    the same with the fence taken out (send, then mark): for comparison
   --blind    the mail server can't be asked for a Message-ID (default: every fifth seed)
   --json     the result as the last line`;
 
@@ -32,6 +33,7 @@ const { values } = parseArgs({
     runs: { type: "string", default: "100" },
     load: { type: "string" },
     seconds: { type: "string" },
+    naive: { type: "boolean", default: false },
     blind: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     record: { type: "string" },
@@ -50,6 +52,7 @@ interface Struck {
 interface Result extends Verdict {
   readonly seed: number;
   readonly load: LoadKind;
+  readonly naive: boolean;
   readonly faults: number;
   readonly ofProcesses: number;
   readonly byKind: Readonly<Record<string, number>>;
@@ -78,6 +81,7 @@ async function runOne(seed: number, stop: AbortSignal): Promise<Result> {
     origin: load.origin,
     canBeAsked: !isBlind,
     dieMigrating: count > 0,
+    isNaive: values.naive,
     onMessage: (message) => people.onMessage(message),
     onPost: (message) => people.onPost(message),
     prepare: async (wired, call) => {
@@ -142,6 +146,7 @@ async function runOne(seed: number, stop: AbortSignal): Promise<Result> {
     const result: Result = {
       seed,
       load: kind,
+      naive: values.naive,
       faults: happened.length,
       ofProcesses: happened.filter((one) => one.isOfProcess).length,
       ...verdict,

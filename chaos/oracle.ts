@@ -334,7 +334,7 @@ async function judgeWith(sql: postgres.Sql, evidence: Evidence): Promise<Verdict
   // What people did behind its instant, because what they did it about was late: the run may have gone on, and was right to.
   const lateAccounts = new Set(
     (
-      await sql`select distinct account_id from events where received_at > at + interval '1 minute' and name <> 'ping'
+      await sql`select distinct account_id from events where received_at > at + interval '1 minute' and at > ${new Date(load.origin).toISOString()} and name <> 'ping'
         and (source in ('http', 'task') or name like '%unsubscribed')`
     ).map((row) => row.account_id as string),
   );

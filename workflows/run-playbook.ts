@@ -187,9 +187,11 @@ async function persist(request: PersistRequest, inbox: readonly RunEvent[]): Pro
       isSettled = true;
     });
   await condition(() => isSettled || inbox.length > 0);
-  if (!isSettled) scope.cancel();
+  const isCalledOff = !isSettled;
+  if (isCalledOff) scope.cancel();
   const result = await done;
   if ("answer" in result) return result.answer;
-  if (isCancellation(result.error)) return { kind: "events", events: [] };
+  // A worker killed with it in hand never says that it stopped: then the attempt ends as timed out, or as failed, and isn't repeated.
+  if (isCalledOff || isCancellation(result.error)) return { kind: "events", events: [] };
   throw result.error;
 }

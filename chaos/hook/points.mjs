@@ -70,16 +70,43 @@ export const POINTS = {
   },
 };
 
-let wanted;
-export function initialize({ point }) {
-  if (!Object.hasOwn(POINTS, point)) throw new Error(`no such point: ${point}`);
-  wanted = { ...POINTS[point], name: point };
+/**
+ * What most hand-written activities do: send, then mark it as sent; whatever else comes is tried again. The same program on the same load, only
+ * the fence taken out: what its absence costs.
+ */
+const NAIVE = [
+  {
+    file: "/src/operations/deliver.js",
+    find: "const mayStart = async () => {",
+    put: "const mayStart = async () => true; const fenced = async () => {",
+  },
+  {
+    file: "/src/operations/deliver.js",
+    find: 'case "unknown":',
+    put: 'case "unknown": return { status: "retry", reason: reply.reason, afterMs: 500 };',
+  },
+  {
+    file: "/src/operations/deliver.js",
+    find: "if (result)",
+    put: "if (result) await store.read((tx) => ledger.wire(tx, key, token, 1_000)); if (result)",
+  },
+];
+
+let edits = [];
+export function initialize({ point, isNaive }) {
+  if (point && !Object.hasOwn(POINTS, point)) throw new Error(`no such point: ${point}`);
+  edits = [...(point ? [POINTS[point]] : []), ...(isNaive ? NAIVE : [])];
 }
 
 export async function load(url, context, next) {
   const loaded = await next(url, context);
-  if (!url.startsWith("file:") || !url.includes("/dist/") || !url.endsWith(wanted.file)) return loaded;
-  const source = loaded.source.toString();
-  if (!source.includes(wanted.find)) throw new Error(`${wanted.name}: its place in ${wanted.file} is gone`);
-  return { ...loaded, source: source.replace(wanted.find, () => wanted.put) };
+  if (!url.startsWith("file:") || !url.includes("/dist/")) return loaded;
+  let source;
+  for (const { file, find, put } of edits) {
+    if (!url.endsWith(file)) continue;
+    source ??= loaded.source.toString();
+    if (!source.includes(find)) throw new Error(`a place in ${file} is gone: ${find}`);
+    source = source.replace(find, () => put);
+  }
+  return source === undefined ? loaded : { ...loaded, source };
 }

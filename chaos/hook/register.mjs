@@ -1,5 +1,5 @@
 // Loaded by `--import` into the processes of a chaos run, and by nothing else: makes `WAYPOST_DIE_AT=point[:n]` end the process (SIGKILL to
-// itself) the n-th time that it comes by the named point. The build itself knows nothing of it.
+// itself) the n-th time that it comes by the named point, and `WAYPOST_NAIVE=1` take the fence out. The build itself knows nothing of it.
 import { writeSync } from "node:fs";
 import { register } from "node:module";
 
@@ -12,5 +12,6 @@ if (point) {
     writeSync(2, `WAYPOST_DIED_AT=${name}\n`);
     process.kill(process.pid, "SIGKILL");
   };
-  register("./points.mjs", import.meta.url, { data: { point } });
 }
+const isNaive = process.env.WAYPOST_NAIVE === "1";
+if (point || isNaive) register("./points.mjs", import.meta.url, { data: { point, isNaive } });
