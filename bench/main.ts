@@ -1,7 +1,9 @@
-/** `npm run bench -- [SUITE …] [--json] [--rounds N] [--runs N] [--large]`: what Waypost costs, beside what it is compared with. */
+/** `npm run bench -- [SUITE …] [--json] [--rounds N] [--runs N] [--large] [--profile FOLDER]`: what Waypost costs, beside what it is compared with. */
 import { machine, printed, type SuiteResult } from "./figures.js";
 import { withStand } from "./stand.js";
 import { history } from "./suites/history.js";
+import { throughput } from "./suites/throughput.js";
+import { wake } from "./suites/wake.js";
 
 export interface BenchOptions {
   /** How often each side is measured; the median counts. */
@@ -10,14 +12,18 @@ export interface BenchOptions {
   readonly runs: number | undefined;
   /** The size of the issue instead of the everyday one. */
   readonly isLarge: boolean;
+  /** A folder for CPU profiles of the workers, for finding where a figure goes. */
+  readonly profile?: string;
   readonly log: (line: string) => void;
 }
 
 const SUITES: Readonly<Record<string, (options: BenchOptions) => Promise<SuiteResult>>> = {
   history: (options) => withStand(options, (stand) => history(stand, options)),
+  throughput: (options) => withStand(options, (stand) => throughput(stand, options)),
+  wake: (options) => withStand(options, (stand) => wake(stand, options)),
 };
 
-const USAGE = `Usage: npm run bench -- [SUITE …] [--json] [--rounds N] [--runs N] [--large]
+const USAGE = `Usage: npm run bench -- [SUITE …] [--json] [--rounds N] [--runs N] [--large] [--profile FOLDER]
 Suites: ${Object.keys(SUITES).join(", ")}; none named: all of them.`;
 
 process.exitCode = await main(process.argv.slice(2));
@@ -28,11 +34,15 @@ async function main(args: readonly string[]): Promise<number> {
   let runs: number | undefined;
   let isJson = false;
   let isLarge = false;
+  let profile: string | undefined;
   for (let index = 0; index < args.length; index++) {
     const word = args[index] as string;
     if (word === "--json") isJson = true;
     else if (word === "--large") isLarge = true;
-    else if (word === "--rounds" || word === "--runs") {
+    else if (word === "--profile") {
+      profile = args[++index];
+      if (profile === undefined) return wrong("--profile needs a folder");
+    } else if (word === "--rounds" || word === "--runs") {
       const value = Number(args[++index]);
       if (!Number.isInteger(value) || value < 1) return wrong(`${word} needs a whole number from 1`);
       if (word === "--rounds") rounds = value;
@@ -45,7 +55,13 @@ async function main(args: readonly string[]): Promise<number> {
   let isOk = true;
   for (const name of named.length === 0 ? Object.keys(SUITES) : named) {
     log(`${name}: ${machine()}`);
-    const result = await (SUITES[name] as (typeof SUITES)[string])({ rounds, runs, isLarge, log });
+    const result = await (SUITES[name] as (typeof SUITES)[string])({
+      rounds,
+      runs,
+      isLarge,
+      log,
+      ...(profile === undefined ? {} : { profile }),
+    });
     log(`${name}: ${machine()}`);
     isOk &&= result.ok;
     console.log(isJson ? JSON.stringify(result) : printed(result));

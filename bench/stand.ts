@@ -1,7 +1,7 @@
 import { mkdtemp } from "node:fs/promises";
 import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { migrate } from "../src/adapters/postgres/migrate.js";
@@ -67,8 +67,8 @@ export async function withStand<T>(
     readonly log: (line: string) => void;
     readonly clock?: ClockSetting;
     readonly postgresSettings?: Readonly<Record<string, string>>;
-    /** Shown above the figures' folder; for `--profile`. */
-    readonly nodeOptions?: string;
+    /** Each worker leaves a CPU profile here when it ends. */
+    readonly profile?: string;
   },
   body: (stand: Stand) => Promise<T>,
 ): Promise<T> {
@@ -106,7 +106,7 @@ export async function withStand<T>(
           if (published.kind === "refused")
             throw new Error(`the bench playbooks don't compile: ${JSON.stringify(published.diagnostics)}`);
           await seedPeople(wired);
-          return await body(standOn(stack, sink, wired, told, signal, log, options.nodeOptions));
+          return await body(standOn(stack, sink, wired, told, signal, log, options.profile));
         } finally {
           await wired.close();
         }
@@ -124,14 +124,14 @@ function standOn(
   environment: Readonly<Record<string, string>>,
   signal: AbortSignal,
   log: (line: string) => void,
-  nodeOptions: string | undefined,
+  profile: string | undefined,
 ): Stand {
   let made = 0;
   const start = (name: string, args: readonly string[], more: Readonly<Record<string, string>>): SupervisedChild =>
     stack.supervise({
       name,
       command: process.execPath,
-      args: [...(nodeOptions === undefined ? [] : nodeOptions.split(" ")), ...args],
+      args: [...(profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${resolve(profile)}`]), ...args],
       env: { ...kept(), ...environment, ...more },
       restart: false,
     });

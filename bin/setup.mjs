@@ -1,4 +1,4 @@
-// npm run demo | test | bench | build | check [-- ARGUMENTS]
+// npm run demo | test | bench | chaos | build | check [-- ARGUMENTS]
 // Does all the set-up that the command needs on a fresh clone, then the command. Node built-ins only: it runs before
 // anything is installed. Progress goes to stderr, so that `--json` on stdout stays clean.
 import { spawn, spawnSync } from "node:child_process";
@@ -42,6 +42,12 @@ const COMMANDS = {
     await install();
     await build({ isForced: true });
     return 0;
+  },
+  chaos: async (args) => {
+    await install();
+    await build();
+    await buildChaos();
+    return run(process.execPath, ["dist-chaos/chaos/main.js", ...args]);
   },
   check: async (args) => {
     await install();
@@ -169,6 +175,19 @@ async function build({ isForced = false } = {}) {
   });
 }
 
+/** `dist-chaos/`: what makes faults, and the part of the sources that it needs, apart from what is shipped. */
+async function buildChaos() {
+  const fingerprint = fingerprintOfSources([...sourceFolders(), "chaos", "test"]);
+  const stamp = "dist-chaos/.built";
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === fingerprint) return;
+  await alone(async () => {
+    rmSync("dist-chaos", { recursive: true, force: true });
+    await must("Compiling chaos", process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.chaos.json"]);
+    copyAssets("src", "dist-chaos/src");
+    writeFileSync(stamp, fingerprint);
+  });
+}
+
 async function vitest(args) {
   const startedAtMs = performance.now();
   const code = await run(process.execPath, ["node_modules/vitest/vitest.mjs", "run", ...args]);
@@ -181,9 +200,9 @@ function sourceFolders() {
 }
 
 /** Names, sizes and times: a file that was deleted or put back counts as well as one that changed. */
-function fingerprintOfSources() {
+function fingerprintOfSources(folders = sourceFolders()) {
   const hash = createHash("sha256");
-  for (const folder of sourceFolders()) {
+  for (const folder of folders) {
     for (const path of filesBelow(folder)) {
       const { size, mtimeMs } = statSync(path);
       hash.update(`${path}\0${size}\0${mtimeMs}\n`);

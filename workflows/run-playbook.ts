@@ -55,12 +55,15 @@ const patient = proxyActivities<RunActivities>({
   retry: { initialInterval: "500 milliseconds", backoffCoefficient: 2, maximumInterval: "30 seconds" },
 });
 
-/** One delivery that must be tried again: back-off lives in the ledger and comes as `nextRetryDelay`. */
+/**
+ * One delivery that must be tried again: back-off lives in the ledger and comes as `nextRetryDelay`. Temporal's own is for what ends without a
+ * word (a worker killed, a store away), and must not grow: it would count the attempts that only waited, and a mail lay for ten minutes behind a kill.
+ */
 const persistent = proxyActivities<RunActivities>({
   startToCloseTimeout: "15 minutes",
   // Beaten every 2 s: a killed worker is noticed, and a cancellation arrives, within this.
   heartbeatTimeout: "10 seconds",
-  retry: { initialInterval: "1 second", backoffCoefficient: 2, maximumInterval: "10 minutes" },
+  retry: { initialInterval: "5 seconds", backoffCoefficient: 1 },
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 });
 
@@ -184,9 +187,11 @@ async function persist(request: PersistRequest, inbox: readonly RunEvent[]): Pro
       isSettled = true;
     });
   await condition(() => isSettled || inbox.length > 0);
-  if (!isSettled) scope.cancel();
+  const isCalledOff = !isSettled;
+  if (isCalledOff) scope.cancel();
   const result = await done;
   if ("answer" in result) return result.answer;
-  if (isCancellation(result.error)) return { kind: "events", events: [] };
+  // A worker killed with it in hand never says that it stopped: then the attempt ends as timed out, or as failed, and isn't repeated.
+  if (isCalledOff || isCancellation(result.error)) return { kind: "events", events: [] };
   throw result.error;
 }

@@ -29,8 +29,24 @@ export function beginList(m: Machine, steps: readonly Step[], parent: string, bo
   else begin(m, first, parent);
 }
 
-/** Reaches a step: its `if` first, then the step itself. */
+/**
+ * Reaches a step: its `if` first, then the step itself. In a chain of steps that take no time each is begun behind the last one, not inside it:
+ * the stack is as deep as the steps are nested, not as the chain is long. Nothing may therefore stand behind a call of it but in `inTurn`.
+ */
 export function begin(m: Machine, step: Step, parent: string): void {
+  if (m.next === undefined) inTurn(m, () => reach(m, step, parent));
+  else m.next.push(() => reach(m, step, parent));
+}
+
+/** Does the work and all that is begun by it before it returns. */
+function inTurn(m: Machine, work: () => void): void {
+  const outer = m.next;
+  m.next = [work];
+  for (let next = m.next.shift(); next !== undefined; next = m.next.shift()) next();
+  m.next = outer;
+}
+
+function reach(m: Machine, step: Step, parent: string): void {
   bound(m);
   const key = childKey(m, parent, step);
   m.forget(step);
@@ -88,7 +104,7 @@ function enter(m: Machine, key: string, step: Step): void {
       m.patch(key, { phase: "body", open: step.branches.map((branch) => branch.name) });
       for (const branch of step.branches) {
         // A branch that is over at once may have ended the whole (join: any), or the run.
-        if (m.position(key) !== undefined) beginList(m, branch.steps, key, branch.name);
+        if (m.position(key) !== undefined) inTurn(m, () => beginList(m, branch.steps, key, branch.name));
       }
       return;
     case "repeat":

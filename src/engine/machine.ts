@@ -20,6 +20,8 @@ export class Machine {
   readonly state: Draft;
   /** Steps begun in this `advance`. */
   transitions = 0;
+  /** Steps to begin behind the one that is being begun; undefined between two of them. Only `flow.ts` uses it. */
+  next: (() => void)[] | undefined;
 
   constructor(plan: Plan, state: RunState) {
     this.plan = plan;

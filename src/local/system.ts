@@ -34,6 +34,8 @@ export interface LocalSystemOptions {
   readonly desk?: Pick<DeskOptions, "onPost" | "users">;
   /** The server's port; absent: a free one. */
   readonly port?: number;
+  /** `EMAIL_ONLY_TO`, as for a worker; absent: every mail goes to the mailbox under its own address. */
+  readonly emailOnlyTo?: string | undefined;
 }
 
 /** Who waits for their turn asks the database meanwhile. */
@@ -70,6 +72,7 @@ export async function startLocalSystem(stack: Stack, options: LocalSystemOptions
     PUBLIC_URL: serverUrl,
     HOST: "127.0.0.1",
     PORT: String(port),
+    ...(options.emailOnlyTo === undefined ? {} : { EMAIL_ONLY_TO: options.emailOnlyTo }),
     ...(options.clock === undefined ? {} : { WAYPOST_CLOCK: clockVariable(options.clock), WAYPOST_POOL_MAX: POOL }),
   };
   const connection = join(stack.folder, "connection.json");

@@ -3,13 +3,14 @@ import { SYSTEM_EVENTS } from "../engine/event.js";
 import { isTrue } from "../expression/evaluate.js";
 import type { FactValue } from "../expression/expression.js";
 import type { CustomerBatch, Place } from "../ports/customers.js";
-import type { NewEvent, UnmatchedEvent } from "../ports/events.js";
+import type { KeptEvent, NewEvent, UnmatchedEvent } from "../ports/events.js";
 import type { Ports, Store } from "../ports/store.js";
 import type { Tx } from "../ports/transactions.js";
 import { isCalendarDate } from "../values/calendar-date.js";
 import { type Instant, parseInstant } from "../values/instant.js";
 import { instantAt } from "../values/zone.js";
 import { changedFacts } from "../customers/changed-facts.js";
+import { conflictOf } from "./conflict.js";
 import { eventField } from "./enrol.js";
 
 /** An event as somebody outside tells it; `validateEvent` has found nothing wrong with it. */
@@ -18,6 +19,8 @@ export interface IncomingEvent {
   readonly id: string;
   readonly name: string;
   readonly at: Instant;
+  /** Nobody said when: `at` is when it came, and the same event may come again later. */
+  readonly isAtDefault?: boolean;
   readonly account?: string | undefined;
   readonly contact?: string | undefined;
   /** Dates as `YYYY-MM-DD`, instants as ISO text. `contract_id` and `contact_id` say what it is about. */
@@ -27,10 +30,10 @@ export interface IncomingEvent {
 export interface AppendedEvent {
   readonly id: string;
   /**
-   * `repeated`: the id was known, nothing was done. `unmatched`: kept, until what it names is imported. `refused`: what
-   * it names contradicts itself.
+   * `repeated`: the same event was known, nothing was done. `conflict`: the id belongs to another event, nothing was done.
+   * `unmatched`: kept, until what it names is imported. `refused`: what it names contradicts itself.
    */
-  readonly status: "accepted" | "repeated" | "unmatched" | "refused";
+  readonly status: "accepted" | "repeated" | "conflict" | "unmatched" | "refused";
   readonly reason?: string;
 }
 
@@ -39,7 +42,7 @@ export const EVENTS_PER_CALL_MAX = 1000;
 
 /**
  * Keeps the events and what they change (milestones, survey answers, tickets, a contact who left) in one transaction;
- * what became of each, in order. Idempotent by id. Throws RangeError for more than `EVENTS_PER_CALL_MAX`.
+ * what became of each, in order. Idempotent by id; an id that comes with another event is a conflict. Throws RangeError for more than `EVENTS_PER_CALL_MAX`.
  */
 export async function appendEvents(
   ports: Ports,
@@ -76,13 +79,11 @@ export async function appendEventsWithin(
     resolved = resolveIn(await store.customers.locate(tx, namedIds));
     await store.lockAccounts(tx, accountsIn(resolved));
   }
-  const known = new Set(
-    (
-      await store.events.known(
-        tx,
-        events.map((event) => event.id),
-      )
-    ).keys(),
+  const known = new Map(
+    await store.events.kept(
+      tx,
+      events.map((event) => event.id),
+    ),
   );
   // All in one insert at the end: a thousand events are a thousand rows, not a thousand round trips.
   const statuses: AppendedEvent[] = [];
@@ -90,11 +91,13 @@ export async function appendEventsWithin(
   const unmatched: UnmatchedEvent[] = [];
   for (const [index, event] of events.entries()) {
     const target = resolved[index] as Resolved;
-    if (known.has(event.id)) {
-      statuses.push({ id: event.id, status: "repeated" });
+    const names = named[index] as Names;
+    const before = known.get(event.id);
+    if (before !== undefined) {
+      statuses.push(isSame(before, event, names) ? { id: event.id, status: "repeated" } : conflictOf(event.id));
       continue;
     }
-    known.add(event.id);
+    if (target.kind !== "refused") known.set(event.id, { ...event, names });
     if (target.kind === "refused") {
       statuses.push({ id: event.id, status: "refused", reason: target.reason });
     } else if (target.kind === "unmatched") {
@@ -110,12 +113,44 @@ export async function appendEventsWithin(
     ...(await store.events.append(tx, matched, now)),
     ...(await store.events.appendUnmatched(tx, unmatched, now)),
   ]);
-  return statuses.map((status) =>
-    (status.status === "accepted" || status.status === "unmatched") && !added.has(status.id)
-      ? { id: status.id, status: "repeated" }
-      : status,
+  const isLost = ({ id, status }: AppendedEvent) => (status === "accepted" || status === "unmatched") && !added.has(id);
+  const lost = statuses.filter(isLost);
+  if (lost.length === 0) return statuses;
+  // Somebody else was quicker with these ids.
+  const theirs = await store.events.kept(
+    tx,
+    lost.map(({ id }) => id),
+  );
+  return statuses.map((status, index) => {
+    if (!isLost(status)) return status;
+    const other = theirs.get(status.id);
+    const isTheirs = other !== undefined && isSame(other, events[index] as IncomingEvent, named[index] as Names);
+    return isTheirs ? { id: status.id, status: "repeated" } : conflictOf(status.id);
+  });
+}
+
+/** Whether the event that is kept under the id is this one. Who names the account by a contact alone doesn't contradict it. */
+function isSame(kept: KeptEvent, event: IncomingEvent, names: Names): boolean {
+  return (
+    kept.name === event.name &&
+    (event.isAtDefault === true || kept.at === event.at) &&
+    (names.account === undefined || kept.names.account === undefined || kept.names.account === names.account) &&
+    kept.names.contact === names.contact &&
+    kept.names.contract === names.contract &&
+    Object.keys(kept.payload).length === Object.keys(event.payload).length &&
+    Object.entries(event.payload).every(([field, value]) => isSameValue(kept.payload[field], value))
   );
 }
+
+/** A day that was turned into an instant was turned in the account's zone, which may be another by now: within a zone's reach it is the day. */
+function isSameValue(kept: FactValue | undefined, value: FactValue): boolean {
+  if (typeof kept !== "number" || typeof value !== "string") return JSON.stringify(kept) === JSON.stringify(value);
+  if (!isCalendarDate(value)) return parseInstant(value) === kept;
+  return Math.abs(kept - instantAt(value, "00:00", "UTC")) <= ZONE_REACH_MS;
+}
+
+/** The farthest that a zone's midnight is from UTC's. */
+const ZONE_REACH_MS = 14 * 3_600_000;
 
 /**
  * Matches kept events that name what has just arrived; the number that found their place. The caller holds the locks of

@@ -108,6 +108,11 @@ export async function enrolInto(
   const refusal = await refusalByAgain(store, tx, plan, earlier, ofKey, request);
   if (refusal !== undefined) return refused("again", refusal);
 
+  const missing = Object.keys(plan.inputs).find((name) => inputs[name] === undefined);
+  if (missing !== undefined) {
+    return refused("inputs", `playbook "${plan.playbook}" needs the input "${missing}", which has no default`);
+  }
+
   const ordinal = Math.max(0, ...ofKey.map((run) => run.ordinal)) + 1;
   const id = `run/${[plan.playbook, subjectId, key].map(escapeIdPart).join("/")}/${ordinal}`;
   const holds = await holdsFor(store, tx, plan, { id, accountId, priority: plan.priority, startedAt: at });

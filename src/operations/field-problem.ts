@@ -1,7 +1,7 @@
 import { BUILT_IN_FIELDS, type Field, type Model } from "../customers/model.js";
+import { builtInValueProblem } from "../customers/field-value.js";
 import { nearest } from "../playbook/nearest.js";
 import type { FieldValue } from "../ports/customers.js";
-import { isZone } from "../values/zone.js";
 import { valueProblem } from "./validate-event.js";
 
 /**
@@ -21,41 +21,13 @@ export function fieldProblem(
     return `no field "${name}" of ${entity}s is declared${like === undefined ? "" : `; did you mean "${like}"?`}`;
   }
   if (field.derived !== undefined || name === "csm_name") return `"${name}" is computed and can't be imported`;
-  if (isEmpty(value) && MUST_BE_THERE[entity].includes(name))
-    return `"${name}" can't be empty: give it, or leave ${name} out and what is known stays`;
-  if (value === null) return undefined;
+  if (value === null) return builtInValueProblem(entity, name, value);
   const problem = valueProblem(field.type, value);
   if (problem !== undefined) return `"${name}" ${problem}`;
   if (field.values !== undefined && !field.values.includes(value as string)) {
     return `"${name}" must be one of ${field.values.join(", ")}`;
   }
-  if (name === "timezone" && !isZone(value as string))
-    return `"${String(value)}" is no time zone, such as "Europe/Warsaw"`;
-  if (name === "locale" && !isLocale(value as string)) return `"${String(value)}" is no locale, such as "en" or "pl"`;
-  return undefined;
-}
-
-/**
- * What texts and working hours rely on and nobody can make up: an empty cell is a mistake. The others that are always there have a
- * default, and an empty cell means that: `is_test` no, `is_active` yes, `is_primary` no, an account's `locale` the house's.
- */
-const MUST_BE_THERE: Readonly<Record<"account" | "contact" | "contract", readonly string[]>> = {
-  account: ["name", "timezone"],
-  contact: ["name"],
-  contract: [],
-};
-
-function isEmpty(value: FieldValue): boolean {
-  return value === null || (typeof value === "string" && value.trim() === "");
-}
-
-/** Whether the text is made like a locale (BCP 47); whether mails are written in it is another question: they fall back. */
-export function isLocale(text: string): boolean {
-  try {
-    return Intl.getCanonicalLocales(text).length === 1;
-  } catch {
-    return false;
-  }
+  return builtInValueProblem(entity, name, value);
 }
 
 function builtIn(entity: "account" | "contact" | "contract"): Record<string, Field> {

@@ -4,6 +4,7 @@ import type { Ledger } from "../ports/ledger.js";
 import type { People } from "../ports/people.js";
 import type { Ports } from "../ports/store.js";
 import type { Suppressions } from "../ports/suppressions.js";
+import type { Tx } from "../ports/transactions.js";
 import type { Instant } from "../values/instant.js";
 
 export interface MailPorts extends Ports {
@@ -27,9 +28,13 @@ export interface CameBack {
 
 /**
  * Tells the run that sent the mail (`email.replied`, `email.bounced`), and suppresses the address that it went to after a bounce for good, in one transaction.
- * Idempotent by id. `unknown`: no mail of a run has that id. Throws `StoreUnavailable`.
+ * Idempotent by id. `conflict`: the id belongs to another event. `unknown`: no mail of a run has that id. `alongside`: last, if it is taken. Throws `StoreUnavailable`.
  */
-export async function mailCameBack(ports: MailPorts, cameBack: CameBack): Promise<"accepted" | "repeated" | "unknown"> {
+export async function mailCameBack(
+  ports: MailPorts,
+  cameBack: CameBack,
+  alongside?: (tx: Tx) => Promise<void>,
+): Promise<"accepted" | "repeated" | "conflict" | "unknown"> {
   const { store, ledger, people, suppressions, clock } = ports;
   const deliveryId = /^<?([0-9a-f-]{36})(?:@[^>]*>?)?$/i.exec(cameBack.delivery.trim())?.[1]?.toLowerCase();
   if (deliveryId === undefined) return "unknown";
@@ -38,7 +43,15 @@ export async function mailCameBack(ports: MailPorts, cameBack: CameBack): Promis
   const { runId, accountId, contactId } = row;
   return store.transaction(async (tx) => {
     await store.lockAccounts(tx, [accountId]);
-    if ((await store.events.known(tx, [cameBack.id])).size > 0) return "repeated";
+    const name = cameBack.kind === "reply" ? SYSTEM_EVENTS.emailReplied : SYSTEM_EVENTS.emailBounced;
+    const before = (await store.events.kept(tx, [cameBack.id])).get(cameBack.id);
+    if (before !== undefined) {
+      const isSame =
+        before.name === name &&
+        before.payload.delivery === row.id &&
+        (before.payload.permanent === true) === cameBack.isPermanent;
+      return isSame ? "repeated" : "conflict";
+    }
     if (cameBack.kind === "bounce" && cameBack.isPermanent) {
       // The address it was sent to, which the ledger doesn't keep; the contact may have another one by now.
       const then = await people.contacts(tx, accountId, row.sentAt ?? cameBack.at);
@@ -58,7 +71,7 @@ export async function mailCameBack(ports: MailPorts, cameBack: CameBack): Promis
       [
         {
           id: cameBack.id,
-          name: cameBack.kind === "reply" ? SYSTEM_EVENTS.emailReplied : SYSTEM_EVENTS.emailBounced,
+          name,
           at: cameBack.at,
           accountId,
           runId,
@@ -69,6 +82,7 @@ export async function mailCameBack(ports: MailPorts, cameBack: CameBack): Promis
       ],
       clock.now(),
     );
+    await alongside?.(tx);
     return "accepted";
   });
 }

@@ -169,11 +169,11 @@ export async function inClaim<T>(
     await store.lockAccounts(tx, [scene.run.accountId]);
     // A call that was given up (frozen, cancelled, timed out) still runs beside what came after it: the events that ended the run are confirmed by
     // then, and would not stop it.
-    const run = (await store.runs.get(tx, scene.run.id)) ?? scene.run;
+    // The events: in real time also what happened after the effect was due. It is late, and goes to people as they are now.
+    const [found, events] = await Promise.all([store.runs.get(tx, scene.run.id), scene.undelivered(tx, scene.now())]);
+    const run = found ?? scene.run;
     if (run.status === "ended") throw new RunHasEnded(run);
     if (scene.turns !== undefined && run.turns > scene.turns) throw new Overtaken(run.id);
-    // In real time also what happened after the effect was due: it is late, and goes to people as they are now.
-    const events = await scene.undelivered(tx, scene.now());
     return events.length > 0 ? { kind: "events", events } : { kind: "done", value: await work(tx, run) };
   });
 }

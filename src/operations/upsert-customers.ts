@@ -18,7 +18,8 @@ import type { Instant } from "../values/instant.js";
 import { matchEvents } from "./append-events.js";
 import { readCalendars } from "./calendars.js";
 import { changedFacts } from "../customers/changed-facts.js";
-import { fieldProblem, isLocale } from "./field-problem.js";
+import { fieldProblem } from "./field-problem.js";
+import { isLocale } from "../values/locale.js";
 import { isZone } from "../values/zone.js";
 
 export interface UpsertOptions {

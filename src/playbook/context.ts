@@ -1,6 +1,7 @@
 import type { Model } from "../customers/model.js";
 import type { Policy } from "../engine/policy.js";
 import type { Expression } from "../expression/expression.js";
+import type { Calendar } from "../values/calendar.js";
 import type { Diagnostic } from "./diagnostic.js";
 import { suggestion } from "./nearest.js";
 import type { Draft } from "./read-playbook.js";
@@ -12,7 +13,7 @@ export interface World {
   readonly model: Model | undefined;
   readonly policy: Policy | undefined;
   readonly segments: readonly string[] | undefined;
-  readonly calendars: readonly string[] | undefined;
+  readonly calendars: readonly Calendar[] | undefined;
   /** By folder. */
   readonly playbooks: ReadonlyMap<string, Draft>;
   /** Folders whose playbook.yaml couldn't be read at all: their names are known all the same. */

@@ -3,6 +3,8 @@ import type { Model } from "../customers/model.js";
 import { type Category, LOCALES, type Locale, type Policy } from "../engine/policy.js";
 import { isCurrency } from "../values/currency.js";
 import { isTimeOfDay } from "../values/time-of-day.js";
+import { isAlwaysQuiet } from "./send-windows.js";
+import type { Calendar } from "../values/calendar.js";
 import { byForm, parsedText } from "./check-form.js";
 import { hours } from "./read-calendars.js";
 import { type Checks, type Read, readFile } from "./read-file.js";
@@ -81,12 +83,21 @@ const schema = z.strictObject({
 
 type Form = z.output<typeof schema>;
 
-/** `policy.yaml`, defaults filled in. Without a model the names of roles and pools aren't checked. */
-export function readPolicy(source: string | undefined, model: Model | undefined): Read<Policy> {
-  return readFile("policy.yaml", source, schema, (form, checks) => build(form, model, checks));
+/** `policy.yaml`, defaults filled in. Without a model the names of roles and pools aren't checked, without calendars not its `send`. */
+export function readPolicy(
+  source: string | undefined,
+  model: Model | undefined,
+  calendars: readonly Calendar[] | undefined,
+): Read<Policy> {
+  return readFile("policy.yaml", source, schema, (form, checks) => build(form, model, calendars, checks));
 }
 
-function build(form: Form, model: Model | undefined, checks: Checks): Policy {
+function build(
+  form: Form,
+  model: Model | undefined,
+  calendars: readonly Calendar[] | undefined,
+  checks: Checks,
+): Policy {
   const { company, email, tasks, slack, retention } = form;
   if (!Object.hasOwn(form.categories, "service")) {
     const hint = "Add: service: { title: …, unsubscribe: false, capped: false }";
@@ -101,6 +112,14 @@ function build(form: Form, model: Model | undefined, checks: Checks): Policy {
   if (from === to) {
     const message = "Quiet hours that end when they begin would be all day or none of it.";
     checks.report(["email", "quiet_hours"], { code: "WP604", message, hint: 'Write "20:00-08:00".' });
+  }
+  const keepsQuiet = Object.values(form.categories).some(({ quiet_hours: isQuiet }) => isQuiet);
+  if (calendars && keepsQuiet && !checks.isMended(["email", "quiet_hours"])) {
+    if (isAlwaysQuiet(email.send, email.quiet_hours, calendars)) {
+      const hint = `Quiet hours are ${from}-${to}: change the one or the other.`;
+      const message = "No mail could ever go: quiet hours hold then.";
+      checks.report(["email", "send"], { code: "WP507", message, hint });
+    }
   }
   return {
     company: {

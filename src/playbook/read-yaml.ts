@@ -11,6 +11,7 @@ import {
   Lexer,
 } from "yaml";
 import type { Diagnostic } from "./diagnostic.js";
+import { encodingProblem } from "./encoding.js";
 
 /** Plain data of a YAML file: maps, lists, strings, numbers, booleans, null. */
 export type YamlValue = string | number | boolean | null | readonly YamlValue[] | { readonly [key: string]: YamlValue };
@@ -53,9 +54,11 @@ const MAX_INDICATORS_PER_LINE = 20;
 /** More are noise: the first ones usually cause the rest. */
 const MAX_SYNTAX_PROBLEMS = 20;
 
-/** The file, or what keeps it from being read: limits, syntax, tabs, aliases, tags, duplicate keys, several documents. Never throws. */
+/** The file, or what keeps it from being read: encoding, limits, syntax, tabs, aliases, tags, duplicate keys, several documents. Never throws. */
 export function readYaml(file: string, source: string): { yaml?: YamlFile; diagnostics: Diagnostic[] } {
   const place = placer(file, source);
+  const encoding = encodingProblem(source);
+  if (encoding) return { diagnostics: [place(encoding.offset, encoding.length, encoding.problem)] };
   const refusal = overLimit(source);
   if (refusal) return { diagnostics: [place(refusal.offset, refusal.length, refusal)] };
   try {

@@ -1,6 +1,7 @@
 import { sha256Hex } from "../values/sha256.js";
 import { LOCALES } from "../engine/policy.js";
 import { compareDiagnostics, type Diagnostic } from "./diagnostic.js";
+import { encodingProblem } from "./encoding.js";
 import { checkUses, readLiquid, type TextScope, type VariableUse } from "./liquid.js";
 import type { Problem } from "./read-yaml.js";
 
@@ -54,6 +55,11 @@ export function readTemplate(path: string, source: string): TemplateFile {
       message: `The template is longer than ${MAX_TEMPLATE_LENGTH} characters.`,
       hint: "Shorten it.",
     });
+    return { file: path, source, name, locale, hash: sha256Hex(source), uses: [], diagnostics };
+  }
+  const encoding = encodingProblem(source);
+  if (encoding) {
+    report(encoding.offset, encoding.length, encoding.problem);
     return { file: path, source, name, locale, hash: sha256Hex(source), uses: [], diagnostics };
   }
   const parts = splitTemplate(source);

@@ -58,7 +58,7 @@ export function compileWorkspace(files: WorkspaceFiles): CompiledWorkspace {
   const segments = taken(readSegments(source("segments.yaml"), model));
   const health = taken(readHealth(source("health.yaml"), model));
   const calendars = taken(readCalendars(source("calendars.yaml")));
-  const policy = taken(readPolicy(source("policy.yaml"), model));
+  const policy = taken(readPolicy(source("policy.yaml"), model, calendars));
 
   const paths = Object.keys(files).sort();
   const folders = paths.flatMap((path) => /^([^/]+)\/playbook\.yaml$/.exec(path)?.[1] ?? []);
@@ -75,7 +75,7 @@ export function compileWorkspace(files: WorkspaceFiles): CompiledWorkspace {
     model,
     policy,
     segments: segments && Object.keys(segments),
-    calendars: calendars?.map(({ name }) => name),
+    calendars,
     playbooks: drafts,
     names: new Set(folders),
   };

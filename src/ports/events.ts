@@ -51,6 +51,16 @@ export interface StoredEvent extends RunEvent {
   readonly runId?: string;
 }
 
+/** What an event was when it came, as far as it is kept. */
+export interface KeptEvent {
+  readonly name: string;
+  readonly at: Instant;
+  /** Ids it names or belongs to. */
+  readonly names: UnmatchedEvent["names"];
+  /** Dates and instants as epoch milliseconds once it is matched. */
+  readonly payload: Readonly<Record<string, FactValue>>;
+}
+
 /** What an event must fit to be a run's. */
 export interface EventScope {
   readonly runId: string;
@@ -73,6 +83,8 @@ export interface Events {
   appendUnmatched(tx: Tx, events: readonly UnmatchedEvent[], receivedAt: Instant): Promise<ReadonlySet<string>>;
   /** Those of the ids that are known, with their status. */
   known(tx: Tx, ids: readonly string[]): Promise<ReadonlyMap<string, "pending" | "dispatched" | "unmatched">>;
+  /** What those of the ids that are known were when they came. */
+  kept(tx: Tx, ids: readonly string[]): Promise<ReadonlyMap<string, KeptEvent>>;
   /** Unmatched events that name one of these ids, oldest first. */
   unmatchedNaming(
     tx: Tx,
@@ -82,6 +94,15 @@ export interface Events {
       readonly contract: readonly string[];
     },
   ): Promise<readonly UnmatchedEvent[]>;
+  /** The oldest events that match nobody yet, at most `limit`, and how many there are. */
+  unmatched(tx: Tx, limit: number): Promise<{ readonly count: number; readonly events: readonly UnmatchedEvent[] }>;
+  /** Events up to `now` that came before `receivedBefore` and are still to be handed on: how many, and of whom (at most `limit` accounts). */
+  stuck(
+    tx: Tx,
+    now: Instant,
+    receivedBefore: Instant,
+    limit: number,
+  ): Promise<{ readonly count: number; readonly accounts: readonly string[] }>;
   /** Turns an unmatched event into a pending one; false if it is no longer unmatched. */
   match(tx: Tx, event: NewEvent): Promise<boolean>;
   /**

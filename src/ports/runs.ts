@@ -65,6 +65,12 @@ export interface Runs {
   live(tx: Tx, accountId: string): Promise<readonly RunRow[]>;
   /** All runs ever of the playbook for the subject, oldest first. */
   ofSubject(tx: Tx, playbook: string, subject: RunSubject): Promise<readonly RunRow[]>;
+  /** All runs ever of the playbook for these accounts and their contacts, oldest first. */
+  ofAccounts(tx: Tx, playbook: string, accountIds: readonly string[]): Promise<readonly RunRow[]>;
+  /** Those of the accounts for which something holds new runs of the playbook back. */
+  heldAccounts(tx: Tx, playbook: string, accountIds: readonly string[]): Promise<ReadonlySet<string>>;
+  /** As `insert`, many in one statement: the ids of those that were written. */
+  insertMany(tx: Tx, runs: readonly RunRow[]): Promise<ReadonlySet<string>>;
   /** False, and nothing written, if a run with its key is live. */
   insert(tx: Tx, run: RunRow): Promise<boolean>;
   /** The answer of the stretch that came behind so many others; undefined if it was not walked yet, or is no longer kept. */
@@ -85,6 +91,14 @@ export interface Runs {
   released(tx: Tx, runId: string, at: Instant): Promise<void>;
   /** Names of the holds a new run of the playbook starts under: `playbook:NAME` or `operator`, with the holder's playbook. */
   holds(tx: Tx, accountId: string, playbook: string): Promise<readonly { name: string; holderPlaybook: string }[]>;
+  /** The live run that began first; undefined if none lives. */
+  oldestLive(tx: Tx): Promise<RunRow | undefined>;
+  /** Runs that were enrolled before the instant and have not begun, the longest waiting first: how many, and at most `limit` of them. */
+  notBegun(
+    tx: Tx,
+    enrolledBefore: Instant,
+    limit: number,
+  ): Promise<{ readonly count: number; readonly runs: readonly RunRow[] }>;
   /** Newest start first. Default 50, at most `RUNS_PAGE_MAX`. */
   list(tx: Tx, filter: RunFilter): Promise<readonly RunRow[]>;
   /** The run's lines in order, from behind `afterSeq`. */

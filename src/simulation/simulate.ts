@@ -324,6 +324,7 @@ class Simulation {
       return { run: live.world.id };
     }
     if (!this.mayAgain(plan, ofSubject, earlier, subject.accountId, at)) return { refused: "again" };
+    if (Object.keys(plan.inputs).some((name) => inputs[name] === undefined)) return { refused: "inputs" };
     const ordinal = earlier.length + 1;
     const id = `run/${escapeIdPart(playbook)}/${escapeIdPart(subjectId)}/${escapeIdPart(key)}/${ordinal}`;
     const contractId = how.event?.contractId ?? subject.contractId;

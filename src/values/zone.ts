@@ -37,6 +37,11 @@ export function isZone(name: string): boolean {
   }
 }
 
+/** The zone if there is one of that name, else UTC: for names from before they were checked, which must keep nobody's work from being done. */
+export function usableZone(name: string): string {
+  return isZone(name) ? name : "UTC";
+}
+
 /** What the wall shows in `zone` at `instant`. Throws RangeError for an unknown zone. */
 export function localParts(instant: Instant, zone: string): LocalParts {
   const { day, msOfDay } = wallClockOf(instant, zone);

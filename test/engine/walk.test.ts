@@ -3,7 +3,7 @@ import { newRun } from "../../src/engine/advance.js";
 import type { Command, Outcome } from "../../src/engine/command.js";
 import type { RunEvent } from "../../src/engine/event.js";
 import type { Answer, PerformResponse, PersistRequest } from "../../src/engine/perform.js";
-import type { Plan } from "../../src/engine/plan.js";
+import type { Plan, Step } from "../../src/engine/plan.js";
 import { statusOf, stretch, type Told } from "../../src/engine/stretch.js";
 import type { TimelineEntry } from "../../src/engine/timeline.js";
 import { walk } from "../../src/engine/walk.js";
@@ -266,6 +266,20 @@ describe("bounds", () => {
     await expect(rehearse(planFrom([repeat("r", "0s", 20_000, [choose("c", [])])]))).rejects.toThrow(
       "over 10000 steps without a wait",
     );
+  });
+
+  test("a chain of steps that take no time is as long as it likes: the stack is not", async () => {
+    const chain = (length: number) => planFrom(Array.from({ length }, (_, i) => choose(`c${i}`, [])));
+    expect((await rehearse(chain(9_000))).state.outcome).toBe("completed");
+    await expect(rehearse(chain(12_000))).rejects.toThrow("over 10000 steps without a wait");
+    const nested = Array.from({ length: 20 }).reduce<Step[]>(
+      (inside, _, i) => [
+        ...Array.from({ length: 20 }, (__, j) => choose(`n${i}_${j}`, [])),
+        choose(`n${i}`, [[is("now", 0, ">"), inside]]),
+      ],
+      [],
+    );
+    expect((await rehearse(planFrom(nested))).state.outcome).toBe("completed");
   });
 
   test("a step that the plan doesn't have is a fault", async () => {

@@ -116,6 +116,22 @@ describe("by hand", () => {
     });
   });
 
+  it("begins only with every input that has no default", async () => {
+    await accounts("a-1");
+    const inputs = { why: { type: "string" }, level: { type: "string", default: "low" } } as const;
+    await world.publish(workspaceOf([planOf("rescue", {}, { inputs })]));
+    const needed = {
+      kind: "refused",
+      reason: "inputs",
+      message: 'playbook "rescue" needs the input "why", which has no default',
+    };
+    expect(await byHand()).toEqual(needed);
+    expect(await byHand({ inputs: { level: "high" } })).toEqual(needed);
+    expect(await byHand({ inputs: { why: "churn" } })).toMatchObject({ kind: "enrolled" });
+    // One that is live is told what there is.
+    expect(await byHand({ cause: "again", inputs: { level: "high" } })).toMatchObject({ kind: "triggered_again" });
+  });
+
   it("begins held, unless the two pause each other and it has priority", async () => {
     await accounts("a-1");
     await world.publish(

@@ -52,6 +52,34 @@ describe("appendEvents", () => {
     expect(await world.rows("select count(*)::int as n from events where id in ('e-1', 'e-2')")).toEqual([{ n: 2 }]);
   });
 
+  it("tells the same event from another with its id: by name, instant, account and payload", async () => {
+    const signed = event("c-1", "contract.renewed", { payload: { contract_id: "k-1", new_end_date: "2027-06-30" } });
+    const again = async (more: Partial<IncomingEvent>) =>
+      (await appendEvents(world.ports, [{ ...signed, ...more }], "http"))[0]?.status;
+    expect(await again({})).toBe("accepted");
+    expect(await again({})).toBe("repeated");
+    // The zone in which its day was an instant may have moved meanwhile.
+    await upsertCustomers(
+      world.ports,
+      { accounts: [{ id: "a-1", fields: { timezone: "America/Los_Angeles" } }] },
+      { source: "import", at: NOON },
+    );
+    expect(await again({})).toBe("repeated");
+    await upsertCustomers(
+      world.ports,
+      { accounts: [{ id: "a-1", fields: { timezone: "Europe/Warsaw" } }] },
+      { source: "import", at: NOON },
+    );
+    expect(await again({ payload: { contract_id: "k-1", new_end_date: "2027-07-01" } })).toBe("conflict");
+    expect(await again({ payload: { contract_id: "k-1" } })).toBe("conflict");
+    expect(await again({ at: NOON - 1 })).toBe("conflict");
+    expect(await again({ at: NOON - 1, isAtDefault: true })).toBe("repeated");
+    const waiting = event("c-2", "meeting.booked", { account: "a-later" });
+    expect((await appendEvents(world.ports, [waiting], "http"))[0]?.status).toBe("unmatched");
+    expect((await appendEvents(world.ports, [waiting], "http"))[0]?.status).toBe("repeated");
+    expect((await appendEvents(world.ports, [{ ...waiting, account: "a-1" }], "http"))[0]?.status).toBe("conflict");
+  });
+
   it("takes a thousand at once, and no more", async () => {
     const many = Array.from({ length: 1000 }, (_, k) =>
       event(`bulk-${k}`, "meeting.booked", { account: k % 2 ? "a-1" : "a-2" }),

@@ -26,6 +26,8 @@ test("a bounce for good closes the address that the mail went to, not the one th
   const bounce = { id: "b1", kind: "bounce", delivery: sent?.id ?? "", isPermanent: true, source: "dsn" } as const;
   expect(await mailCameBack(stage.ports, { ...bounce, at: T0 + 2 * HOUR })).toBe("accepted");
   expect(await mailCameBack(stage.ports, { ...bounce, at: T0 + 2 * HOUR })).toBe("repeated");
+  expect(await mailCameBack(stage.ports, { ...bounce, isPermanent: false, at: T0 + 2 * HOUR })).toBe("conflict");
+  expect(await mailCameBack(stage.ports, { ...bounce, kind: "reply", at: T0 + 2 * HOUR })).toBe("conflict");
   const reasons = async (address: string) =>
     (await stage.store.read((tx) => stage.ports.suppressions.of(tx, address, T0 + 3 * HOUR))).map(
       ({ reason }) => reason,

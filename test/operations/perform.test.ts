@@ -363,6 +363,40 @@ describe("effects on the store", () => {
     expect(told).toMatchObject([{ changed: ["milestone.first_value"], payload: { milestone: "first_value" } }]);
   });
 
+  test("what couldn't be imported can't be set either, and nothing is written", async () => {
+    const set = (key: string, field: string, value: string | null) =>
+      stage.outcome(run, command(key, { kind: "set", field, value }));
+    const failed = (reason: string) => ({ kind: "failed", at: T0, reason });
+    const refusals = [
+      await set("a", "account.timezone", "Mars/Base"),
+      await set("b", "account.name", null),
+      await set("c", "account.csm", "nobody"),
+    ];
+    expect(refusals).toEqual([
+      failed('account.timezone: "Mars/Base" is no time zone, such as "Europe/Warsaw"'),
+      failed('account.name: "name" can\'t be empty: give it, or leave name out and what is known stays'),
+      failed('account.csm: there is no colleague "nobody"'),
+    ]);
+    const person = (await stage.store.read((tx) => stage.ports.people.account(tx, account))) ?? undefined;
+    expect([person?.timezone, person?.csmId, person?.name]).toEqual(["Europe/Warsaw", "ann", account.toUpperCase()]);
+  });
+
+  test("a zone from before zones were checked keeps nobody's work from being done: it is UTC until it is mended", async () => {
+    // The store itself takes what it is given, as it once did.
+    await stage.account(account, { timezone: "Mars/Base" });
+    await stage.contact(champion, account, { timezone: "Mars/Base" });
+    const cleared = command("z", { kind: "set", field: "account.qbr_date", value: Date.parse("2026-05-01T23:30:00Z") });
+    expect(await stage.outcome(run, cleared)).toEqual({ kind: "done", at: T0 });
+    expect(await stage.store.facts.readDate({ accountId: account }, "account.qbr_date", T0)).toMatchObject({
+      date: "2026-05-01",
+    });
+    expect(await stage.outcome(run, email("welcome"))).toMatchObject({ kind: "emailed" });
+    const places = await stage.store.read((tx) =>
+      stage.store.customers.locate(tx, { account: [account], contact: [champion], contract: [] }),
+    );
+    expect([places.account.get(account)?.timezone, places.contact.get(champion)?.timezone]).toEqual(["UTC", "UTC"]);
+  });
+
   test("health is measured by the meter", async () => {
     expect(await stage.outcome(run, command("h", { kind: "health" }))).toEqual({
       kind: "measured",

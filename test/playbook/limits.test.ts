@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { advance, newRun } from "../../src/engine/advance.js";
 import { readYaml } from "../../src/playbook/read-yaml.js";
 import { compileWorkspace } from "../../src/playbook/workspace.js";
 import { FIXTURE, fixtureWith, playbookWith } from "./fixture.js";
@@ -169,3 +170,25 @@ function mulberry32(seed: number): () => number {
     return ((value ^ (value >>> 14)) >>> 0) / 4_294_967_296;
   };
 }
+
+describe("the longest playbook that can be published", () => {
+  it("compiles, and the machine goes through it at once", () => {
+    // 2,000 keys a file (WP006): each of these has four.
+    const step = '  - choose: [ { if: run.id != "", steps: [] }, { else: [] } ]\n';
+    const compiled = compileWorkspace(fixtureWith({ "sample/playbook.yaml": playbookWith(step.repeat(480)) }));
+    expect(compiled.diagnostics.filter(({ severity }) => severity === "error")).toEqual([]);
+    const plan = compiled.plans.find(({ playbook }) => playbook === "sample");
+    if (plan === undefined) throw new Error("no plan");
+    const run = {
+      id: "run/sample/a/a/1",
+      playbook: "sample",
+      subject: "account",
+      subjectId: "a",
+      accountId: "a",
+      key: "a",
+      startedAt: 0,
+    } as const;
+    const { state } = advance(plan, newRun(plan, run), { kind: "start", at: 0 });
+    expect(state.outcome).toBe("completed");
+  });
+});

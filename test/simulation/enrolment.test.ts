@@ -186,13 +186,13 @@ describe("an event", () => {
     expect(await keyed("event.tags")).toEqual([]);
     const inputs = {
       year: { type: "number" },
-      note: { type: "string" },
+      note: { type: "string", default: "" },
       days: { type: "number", default: 7 },
     } as const;
     const withYear = (path: string) =>
       started(signed(undefined, { inputs }, { with: { year: fact(path) } }), { script });
     expect(await withYear("event.year")).toHaveLength(1);
-    expect(await withYear("event.none")).toHaveLength(1);
+    expect(await withYear("event.none")).toEqual([]);
     expect(await withYear("event.name")).toEqual([]);
     expect(await started(signed(undefined, {}, { if: is("account.name", "Other") }), { script })).toEqual([]);
   });

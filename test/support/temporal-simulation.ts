@@ -12,7 +12,13 @@ import { workflowBundle } from "./workflow-bundle.js";
 
 /** Simulations whose runs walk on a real Temporal server, by its real timers, a domain day in `dayMs`; the outside stays simulated. */
 export interface TemporalSimulator {
-  simulate(setting: SimulationSetting, scenario: Scenario, dayMs: number): Promise<readonly SimulatedTimeline[]>;
+  /** `began` is told of each run's workflow id. */
+  simulate(
+    setting: SimulationSetting,
+    scenario: Scenario,
+    dayMs: number,
+    began?: (workflowId: string) => void,
+  ): Promise<readonly SimulatedTimeline[]>;
   close(): Promise<void>;
 }
 
@@ -33,11 +39,10 @@ export async function temporalSimulator(address: string): Promise<TemporalSimula
   const done = worker.run();
   let count = 0;
   return {
-    simulate: (setting, scenario, dayMs) => {
+    simulate: (setting, scenario, dayMs, began = () => {}) => {
       count += 1;
-      return new HostedSimulation(client, taskQueue, performs, `${taskQueue}/${count}`, scenario, dayMs).walkAll(
-        setting,
-      );
+      const name = `${taskQueue}/${count}`;
+      return new HostedSimulation(client, taskQueue, performs, name, scenario, dayMs, began).walkAll(setting);
     },
     async close() {
       worker.shutdown();
@@ -67,6 +72,7 @@ class HostedSimulation {
     private readonly name: string,
     private readonly scenario: Scenario,
     dayMs: number,
+    private readonly began: (workflowId: string) => void,
   ) {
     this.scale = DAY_MS / dayMs;
   }
@@ -126,6 +132,7 @@ class HostedSimulation {
       holds: state.holds,
       clock: { scale: this.scale, realOrigin: this.realOrigin, domainOrigin: this.scenario.at },
     });
+    this.began(id);
     let outcome: string | undefined;
     const result = this.client.workflow
       .getHandle(id)

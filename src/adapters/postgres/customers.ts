@@ -11,6 +11,7 @@ import type {
 } from "../../ports/customers.js";
 import type { Tx } from "../../ports/transactions.js";
 import type { Instant } from "../../values/instant.js";
+import { usableZone } from "../../values/zone.js";
 import { inside, instantParam, rowsOf, textArray } from "./database.js";
 import {
   absences,
@@ -66,7 +67,12 @@ export const postgresCustomers: Customers = {
 
   async locate(tx, ids) {
     const places = async (rows: Promise<readonly (Place & { id: string })[]>) =>
-      new Map((await rows).map(({ id, ...place }): [string, Place] => [id, place]));
+      new Map(
+        (await rows).map(({ id, ...place }): [string, Place] => [
+          id,
+          { ...place, timezone: usableZone(place.timezone) },
+        ]),
+      );
     const none = new Map<string, Place>();
     return {
       account:
@@ -126,11 +132,12 @@ export const postgresCustomers: Customers = {
   },
 
   async accounts(tx, ids) {
-    return inside(tx)
+    const rows = await inside(tx)
       .select({ id: accounts.id, timezone: accounts.timezone, calendar: accounts.calendar })
       .from(accounts)
       .where(ids === undefined ? undefined : inArray(accounts.id, [...ids]))
       .orderBy(asc(accounts.id));
+    return rows.map((row) => ({ ...row, timezone: usableZone(row.timezone) }));
   },
 
   async belongings(tx, accountIds) {

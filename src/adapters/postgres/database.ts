@@ -49,7 +49,7 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
       TimeZone: "UTC",
     },
   });
-  const db = drizzle(client);
+  const db = drizzle(preparing(client));
   return {
     db,
     client,
@@ -78,6 +78,33 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
     },
     close: () => client.end({ timeout: 5 }),
   };
+}
+
+/** Longer statements are those of batches: each number of rows is another text, and a connection keeps what it has prepared. */
+const PREPARED_MAX_LENGTH = 6_000;
+const PREPARED_MAX_PARAMETERS = 64;
+
+/**
+ * The same client, whose statements are prepared: from the second time on one message instead of two round trips and a parse, which
+ * halves what a run costs. Drizzle has every statement that was not prepared by name parsed anew.
+ */
+function preparing<Client extends postgres.Sql | postgres.TransactionSql>(client: Client): Client {
+  const unsafe: postgres.Sql["unsafe"] = (text, parameters = [], options) =>
+    client.unsafe(text, parameters, {
+      ...options,
+      prepare: text.length <= PREPARED_MAX_LENGTH && parameters.length <= PREPARED_MAX_PARAMETERS,
+    });
+  return new Proxy(client, {
+    get(target, name) {
+      if (name === "unsafe") return unsafe;
+      if (name !== "begin" && name !== "savepoint") return Reflect.get(target, name);
+      const open = Reflect.get(target, name) as (...given: unknown[]) => unknown;
+      return (...given: unknown[]) => {
+        const work = given.pop() as (inner: postgres.TransactionSql) => unknown;
+        return open(...given, (inner: postgres.TransactionSql) => work(preparing(inner)));
+      };
+    },
+  });
 }
 
 /** What drizzle offers inside a transaction, or outside one. */

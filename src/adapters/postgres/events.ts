@@ -4,6 +4,7 @@ import type { FactValue } from "../../expression/expression.js";
 import {
   type Events,
   INTERNAL_EVENTS,
+  type KeptEvent,
   type NewEvent,
   type StoredEvent,
   type UnmatchedEvent,
@@ -55,6 +56,30 @@ export const postgresEvents: Omit<Events, "whileDispatching"> = {
     return new Map(rows.map((row) => [row.id, row.status]));
   },
 
+  async kept(tx, ids) {
+    if (ids.length === 0) return new Map();
+    const rows = await inside(tx)
+      .select()
+      .from(events)
+      .where(inArray(events.id, [...ids]));
+    return new Map(
+      rows.map((row): [string, KeptEvent] => [
+        row.id,
+        {
+          name: row.name,
+          at: row.at,
+          names: {
+            ...(row.accountId === null ? {} : { account: row.accountId }),
+            ...(row.contactId === null ? {} : { contact: row.contactId }),
+            ...(row.contractId === null ? {} : { contract: row.contractId }),
+            ...row.unmatched,
+          },
+          payload: row.payload as Record<string, FactValue>,
+        },
+      ]),
+    );
+  },
+
   async unmatchedNaming(tx, names) {
     const naming = (kind: "account" | "contact" | "contract") =>
       names[kind].length === 0 ? undefined : sql`${events.unmatched}->>${kind} = any(${textArray(names[kind])})`;
@@ -65,16 +90,29 @@ export const postgresEvents: Omit<Events, "whileDispatching"> = {
       .from(events)
       .where(and(IS_UNMATCHED, or(...conditions)))
       .orderBy(asc(events.at), asc(events.seq));
-    return rows.map(
-      (row): UnmatchedEvent => ({
-        id: row.id,
-        name: row.name,
-        at: row.at,
-        payload: row.payload as Record<string, FactValue>,
-        source: row.source,
-        names: row.unmatched ?? {},
-      }),
+    return rows.map(unmatchedOf);
+  },
+
+  async unmatched(tx, limit) {
+    const rows = await inside(tx).select().from(events).where(IS_UNMATCHED).orderBy(asc(events.seq)).limit(limit);
+    const [all] = await rowsOf<{ n: number }>(
+      tx,
+      sql`select count(*)::int as n from events where status = 'unmatched'`,
     );
+    return { count: all?.n ?? 0, events: rows.map(unmatchedOf) };
+  },
+
+  async stuck(tx, now, receivedBefore, limit) {
+    const rows = await rowsOf<{ account_id: string; n: number }>(
+      tx,
+      sql`select account_id, count(*)::int as n from events
+          where status = 'pending' and at <= ${instantParam(now)} and received_at < ${instantParam(receivedBefore)}
+          group by account_id order by min(received_at)`,
+    );
+    return {
+      count: rows.reduce((sum, { n }) => sum + n, 0),
+      accounts: rows.slice(0, limit).map((row) => row.account_id),
+    };
   },
 
   async match(tx, event) {
@@ -210,6 +248,17 @@ function rowOf(event: NewEvent) {
     payload: { ...event.payload },
     changed: [...(event.changed ?? [])],
     source: event.source,
+  };
+}
+
+function unmatchedOf(row: typeof events.$inferSelect): UnmatchedEvent {
+  return {
+    id: row.id,
+    name: row.name,
+    at: row.at,
+    payload: row.payload as Record<string, FactValue>,
+    source: row.source,
+    names: row.unmatched ?? {},
   };
 }
 

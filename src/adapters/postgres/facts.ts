@@ -9,6 +9,7 @@ import type { Playbooks } from "../../ports/playbooks.js";
 import type { Tx } from "../../ports/transactions.js";
 import { isCalendarDate } from "../../values/calendar-date.js";
 import { DAY_MS, type Instant, parseInstant } from "../../values/instant.js";
+import { usableZone } from "../../values/zone.js";
 import { type Database, instantParam, msOf, rowsOf, textArray } from "./database.js";
 import { aggregateSql, interval, windowBounds } from "./metric-sql.js";
 
@@ -205,7 +206,7 @@ async function readRawFields(
       if (name === "csm_name") return colleague?.name;
       return name === "manager" ? colleague?.manager_id : undefined;
     };
-    return { fields, zone: typeof zoneField === "string" ? zoneField : "UTC" };
+    return { fields, zone: typeof zoneField === "string" ? usableZone(zoneField) : "UTC" };
   };
 }
 

@@ -30,12 +30,14 @@ export function postgresLedger(): Ledger {
   return {
     async pin(tx, rows) {
       if (rows.length === 0) return [];
-      await inside(tx)
+      const inserted = await inside(tx)
         .insert(deliveries)
         .values([...rows])
-        .onConflictDoNothing();
+        .onConflictDoNothing()
+        .returning();
       const keys = rows.map(({ key }) => key);
-      const found = new Map((await select(tx, inArray(deliveries.key, keys))).map((row) => [row.key, row]));
+      const all = inserted.length === rows.length ? inserted : await select(tx, inArray(deliveries.key, keys));
+      const found = new Map(all.map((row) => [row.key, row]));
       return keys.flatMap((key) => found.get(key) ?? []);
     },
     async read(tx, key) {

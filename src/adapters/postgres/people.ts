@@ -3,6 +3,7 @@ import type { Colleague } from "../../customers/people.js";
 import type { People } from "../../ports/people.js";
 import type { Tx } from "../../ports/transactions.js";
 import type { Instant } from "../../values/instant.js";
+import { isZone, usableZone } from "../../values/zone.js";
 import { accountColumns, contactColumns } from "./customers.js";
 import { inside, instantParam, rowsOf } from "./database.js";
 import { absences, accounts, contacts, users } from "./schema.js";
@@ -21,7 +22,7 @@ export function postgresPeople(): People {
         name,
         csmId,
         roles: row.roles,
-        timezone,
+        timezone: usableZone(timezone),
         locale: textOf(fields.locale),
         isTest,
         calendar: textOf(fields.calendar),
@@ -36,23 +37,27 @@ export function postgresPeople(): People {
         .orderBy(asc(contacts.id));
       const then = asOf === undefined ? undefined : await fieldsAt(tx, "contact", accountId, asOf);
       return rows.map(({ fields: _, firstName, ...contact }) => {
-        if (then === undefined) return contact;
-        const { firstName: __, ...columns } = contactColumns(contact.id, then.get(contact.id) ?? {});
-        return { ...contact, ...columns };
+        const { firstName: __, ...columns } = contactColumns(contact.id, then?.get(contact.id) ?? {});
+        const person = then === undefined ? contact : { ...contact, ...columns };
+        // One that isn't known is as none: the account's.
+        return { ...person, timezone: person.timezone !== null && isZone(person.timezone) ? person.timezone : null };
       });
     },
     async directory(tx) {
       const everyone = await inside(tx).select().from(users);
       const away = await inside(tx).select().from(absences);
       return {
-        colleagues: new Map(everyone.map((user): [string, Colleague] => [user.id, user])),
+        colleagues: new Map(
+          everyone.map((user): [string, Colleague] => [user.id, { ...user, timezone: usableZone(user.timezone) }]),
+        ),
         absences: away,
       };
     },
     async colleagueBy(tx, by) {
       const is =
         "email" in by ? sql`lower(${users.email}) = ${by.email.toLowerCase()}` : eq(users.slackUserId, by.slackUserId);
-      return (await inside(tx).select().from(users).where(is).limit(1))[0];
+      const [user] = await inside(tx).select().from(users).where(is).limit(1);
+      return user && { ...user, timezone: usableZone(user.timezone) };
     },
     async keepSlackUser(tx, userId, slackUserId) {
       await inside(tx).update(users).set({ slackUserId }).where(eq(users.id, userId));

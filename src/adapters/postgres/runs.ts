@@ -1,11 +1,12 @@
-import { and, asc, desc, eq, gt, inArray, isNull, lte, sql } from "drizzle-orm";
+import { and, asc, desc, eq, gt, inArray, isNull, lt, lte, sql } from "drizzle-orm";
 import type { PerformResponse } from "../../engine/perform.js";
 import type { TimelineEntry } from "../../engine/timeline.js";
 import type { FactValue } from "../../expression/expression.js";
+import { INTERNAL_EVENTS } from "../../ports/events.js";
 import { RUNS_PAGE_MAX, type RunRow, type Runs } from "../../ports/runs.js";
 import { postgresEvents } from "./events.js";
 import { inside } from "./database.js";
-import { holds, runs, stretches, timeline } from "./schema.js";
+import { events, holds, runs, stretches, timeline } from "./schema.js";
 
 /** Written out, not as a parameter: the partial index serves only a condition that the planner can read. */
 const IS_LIVE = sql`${runs.status} <> 'ended'`;
@@ -41,36 +42,60 @@ export const postgresRuns: Runs = {
     return rows.map(runOf);
   },
 
+  async ofAccounts(tx, playbook, accountIds) {
+    const rows = await inside(tx)
+      .select()
+      .from(runs)
+      .where(and(eq(runs.playbook, playbook), inArray(runs.accountId, [...accountIds])))
+      .orderBy(asc(runs.startedAt), asc(runs.ordinal));
+    return rows.map(runOf);
+  },
+
+  async heldAccounts(tx, playbook, accountIds) {
+    const rows = await inside(tx)
+      .select({ accountId: holds.accountId })
+      .from(holds)
+      .where(and(eq(holds.playbook, playbook), inArray(holds.accountId, [...accountIds])));
+    return new Set(rows.map((row) => row.accountId));
+  },
+
   async insert(tx, run) {
+    return (await postgresRuns.insertMany(tx, [run])).has(run.id);
+  },
+
+  async insertMany(tx, list) {
+    if (list.length === 0) return new Set();
     const rows = await inside(tx)
       .insert(runs)
-      .values({
-        id: run.id,
-        playbook: run.playbook,
-        hash: run.hash,
-        subject: run.subject,
-        accountId: run.accountId,
-        contactId: run.contactId ?? null,
-        contractId: run.contractId ?? null,
-        key: run.key,
-        ordinal: run.ordinal,
-        inputs: { ...run.inputs },
-        status: run.status,
-        outcome: run.outcome ?? null,
-        position: [...run.position],
-        startedAt: run.startedAt,
-        endedAt: run.endedAt ?? null,
-        enrolledBy: run.enrolledBy ?? null,
-        parentRun: run.parent?.run ?? null,
-        parentKey: run.parent?.key ?? null,
-        parked: run.parked ?? null,
-        priority: run.priority,
-        releasedAt: run.releasedAt ?? null,
-        wakesAt: run.startedAt,
-      })
+      .values(
+        list.map((run) => ({
+          id: run.id,
+          playbook: run.playbook,
+          hash: run.hash,
+          subject: run.subject,
+          accountId: run.accountId,
+          contactId: run.contactId ?? null,
+          contractId: run.contractId ?? null,
+          key: run.key,
+          ordinal: run.ordinal,
+          inputs: { ...run.inputs },
+          status: run.status,
+          outcome: run.outcome ?? null,
+          position: [...run.position],
+          startedAt: run.startedAt,
+          endedAt: run.endedAt ?? null,
+          enrolledBy: run.enrolledBy ?? null,
+          parentRun: run.parent?.run ?? null,
+          parentKey: run.parent?.key ?? null,
+          parked: run.parked ?? null,
+          priority: run.priority,
+          releasedAt: run.releasedAt ?? null,
+          wakesAt: run.startedAt,
+        })),
+      )
       .onConflictDoNothing()
       .returning({ id: runs.id });
-    return rows.length === 1;
+    return new Set(rows.map((row) => row.id));
   },
 
   async stretch(tx, runId, turns) {
@@ -167,6 +192,27 @@ export const postgresRuns: Runs = {
       if (!byName.has(name)) byName.set(name, { name, holderPlaybook });
     }
     return [...byName.values()];
+  },
+
+  async oldestLive(tx) {
+    const [row] = await inside(tx)
+      .select()
+      .from(runs)
+      .where(IS_LIVE)
+      .orderBy(asc(runs.startedAt), asc(runs.id))
+      .limit(1);
+    return row && runOf(row);
+  },
+
+  async notBegun(tx, enrolledBefore, limit) {
+    const rows = await inside(tx)
+      .select({ run: runs, count: sql<number>`count(*) over ()::int` })
+      .from(runs)
+      .innerJoin(events, eq(events.id, sql`${`${INTERNAL_EVENTS.enrolled}/`} || ${runs.id}`))
+      .where(and(eq(runs.status, "starting"), lt(events.receivedAt, enrolledBefore)))
+      .orderBy(asc(events.receivedAt), asc(runs.id))
+      .limit(limit);
+    return { count: rows[0]?.count ?? 0, runs: rows.map(({ run }) => runOf(run)) };
   },
 
   async list(tx, { playbook, accountId, status, outcome, after, limit = 50 }) {

@@ -10,7 +10,15 @@ export function asTemporalFault(error: unknown): unknown {
   return isAway(error) ? new TemporalUnavailable("Temporal can't be reached", { cause: error }) : error;
 }
 
+/** Whether an update was refused unseen because the workflow task that it came with failed (FAILED_PRECONDITION): it may be asked again. */
+export function isTaskFailure(error: unknown): boolean {
+  for (let at: unknown = error; at instanceof Error; at = at.cause)
+    if (isGrpcServiceError(at) && at.code === 9 && /unexpected workflow task failure/.test(at.message)) return true;
+  return false;
+}
+
 function isAway(error: unknown): boolean {
+  if (isTaskFailure(error)) return true;
   for (let at: unknown = error; at instanceof Error; at = at.cause) {
     if (at.name === "TransportError" || /Failed to connect before the deadline|connect ECONNREFUSED/.test(at.message))
       return true;

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { Client, Connection, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from "@temporalio/client";
 import {
   defineSearchAttributeKey,
@@ -10,6 +11,7 @@ import type { RunState } from "../../engine/state.js";
 import type { OperatorVerb, RunStart, Workflows } from "../../ports/workflows.js";
 import type { PayloadKey } from "./encrypting-codec.js";
 import { payloadCodecs } from "./payload-codecs.js";
+import { isTaskFailure } from "./temporal-faults.js";
 
 /** The task queue of runs; one per installation and namespace. */
 export const TASK_QUEUE = "waypost";
@@ -79,7 +81,9 @@ export function temporalWorkflows(client: Client, taskQueue: string = TASK_QUEUE
 
     async operate(runId: string, verb: OperatorVerb, by: string) {
       try {
-        await client.workflow.getHandle(runId).executeUpdate("operate", { args: [{ verb, by }] });
+        await untilTaken((updateId) =>
+          client.workflow.getHandle(runId).executeUpdate("operate", { args: [{ verb, by }], updateId }),
+        );
         return { ok: true };
       } catch (error) {
         if (error instanceof WorkflowNotFoundError)
@@ -102,14 +106,47 @@ export function temporalWorkflows(client: Client, taskQueue: string = TASK_QUEUE
   };
 }
 
+/** How often an update is tried that met a workflow task which failed, and the pause between, real milliseconds. */
+const UPDATE_ATTEMPTS = 5;
+const UPDATE_PAUSE_MS = 100;
+
+/**
+ * An update that comes in while a run ends meets a workflow task that Temporal has done again: it wasn't looked at, and is asked once more,
+ * under the same id. Where that doesn't help the error is `asTemporalFault`'s.
+ */
+async function untilTaken(attempt: (updateId: string) => Promise<unknown>): Promise<void> {
+  const updateId = randomUUID();
+  for (let attempts = 1; ; attempts++) {
+    try {
+      await attempt(updateId);
+      return;
+    } catch (error) {
+      if (!isTaskFailure(error) || attempts === UPDATE_ATTEMPTS) throw error;
+      await new Promise((resolve) => setTimeout(resolve, UPDATE_PAUSE_MS));
+    }
+  }
+}
+
 /**
  * A workflow with the run's id is there: it must be this run, started before. Another one is what a database that was made anew finds in a
  * namespace that still remembers the old one's runs; to take it for ours would leave the run without a workflow, and nobody told.
  */
 async function mustBeThis(client: Client, { run, plan }: RunStart): Promise<void> {
-  const { memo } = await client.workflow.getHandle(run.id).describe();
-  if (memo?.["plan"] === plan.hash && memo["startedAt"] === run.startedAt) return;
-  throw new Error(
-    `Temporal knows another run ${run.id}: this namespace belongs to another database, or to an earlier one. Give each installation a namespace of its own.`,
-  );
+  const problem = await otherRunProblem(client, { id: run.id, hash: plan.hash, startedAt: run.startedAt });
+  if (problem !== undefined) throw new Error(problem);
+}
+
+/** A sentence where the namespace has another installation's run of this id; undefined where it has this one or none. */
+export async function otherRunProblem(
+  client: Client,
+  run: { readonly id: string; readonly hash: string; readonly startedAt: number },
+): Promise<string | undefined> {
+  try {
+    const { memo } = await client.workflow.getHandle(run.id).describe();
+    if (memo?.["plan"] === run.hash && memo["startedAt"] === run.startedAt) return undefined;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    throw error;
+  }
+  return `Temporal knows another run ${run.id}: this namespace belongs to another database, or to an earlier one. Give each installation a namespace of its own.`;
 }

@@ -39,8 +39,20 @@ export function outputOf(isJson: boolean): Output {
   };
 }
 
-/** Rows under headings, as wide as they need to be. */
-export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
+/** The last column's least width, however narrow the terminal. */
+const LAST_COLUMN_MIN = 12;
+
+/** Rows under headings, as wide as they need to be. `width`: the last column is cut to fit so many characters. */
+export function table(
+  headings: readonly string[],
+  given: readonly (readonly string[])[],
+  width = Number.POSITIVE_INFINITY,
+): string {
+  const before = headings
+    .slice(0, -1)
+    .map((heading, column) => Math.max(heading.length, ...given.map((row) => (row[column] ?? "").length)));
+  const room = Math.max(LAST_COLUMN_MIN, width - before.reduce((sum, one) => sum + one + 2, 0));
+  const rows = given.map((row) => row.map((cell, column) => (column === before.length ? shortened(cell, room) : cell)));
   const widths = headings.map((heading, column) =>
     Math.max(heading.length, ...rows.map((row) => (row[column] ?? "").length)),
   );
@@ -50,4 +62,13 @@ export function table(headings: readonly string[], rows: readonly (readonly stri
       .join("  ")
       .trimEnd();
   return [line(headings), ...rows.map(line)].join("\n");
+}
+
+/** The terminal's width in characters; endless where stdout is no terminal. */
+export function terminalWidth(): number {
+  return process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
+}
+
+function shortened(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
 }

@@ -18,6 +18,7 @@ import { registerPublish } from "./commands/publish.js";
 import { registerRuns } from "./commands/runs.js";
 import { registerTasks } from "./commands/tasks.js";
 import { registerToken } from "./commands/token.js";
+import { registerUnmatched } from "./commands/unmatched.js";
 import { registerWhen } from "./commands/when.js";
 
 const REGISTRARS = [
@@ -27,6 +28,7 @@ const REGISTRARS = [
   registerPublish,
   registerEnrol,
   registerEvent,
+  registerUnmatched,
   registerRuns,
   registerTasks,
   registerHealth,

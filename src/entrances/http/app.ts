@@ -11,7 +11,7 @@ import { StoreUnavailable } from "../../ports/transactions.js";
 import { openApiDocument } from "./openapi.js";
 import { Problem, problemResponse } from "./problem.js";
 import { createRateLimit, type RateLimit } from "./rate-limit.js";
-import { readJson } from "./read-json.js";
+import { canBeKept, readJson, UNKEPT_MESSAGE } from "./read-json.js";
 import { type Asked, BODY_MAX_BYTES, type Route } from "./route.js";
 import { accountRoutes } from "./routes/accounts.js";
 import { customerRoutes } from "./routes/customers.js";
@@ -223,6 +223,8 @@ function queryOf(context: Context, route: Route): unknown {
   for (const [name, values] of Object.entries(context.req.queries())) {
     if (values.length > 1)
       throw invalid("the query can't be understood", [{ path: name, message: "may be given once" }]);
+    if (!values.every(canBeKept))
+      throw invalid("the query can't be understood", [{ path: name, message: UNKEPT_MESSAGE }]);
     given[name] = values[0] as string;
   }
   if (route.query === undefined) {
@@ -232,7 +234,7 @@ function queryOf(context: Context, route: Route): unknown {
     return {};
   }
   const checked = route.query.safeParse(given);
-  if (!checked.success) throw invalid("the query can't be understood", errorsOf(checked.error));
+  if (!checked.success) throw invalid("the query can't be understood", errorsOf(checked.error, "", "query"));
   return checked.data;
 }
 

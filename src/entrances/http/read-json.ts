@@ -8,7 +8,7 @@ const FORBIDDEN_KEYS = new Set(["__proto__", "constructor", "prototype"]);
 
 /**
  * The request's body as JSON. Throws a `Problem` for another content type, a body over `maxBytes` (read no further than that), text that is
- * not UTF-8 or not JSON, nesting beyond `JSON_DEPTH_MAX`, and forbidden keys. An empty body is undefined.
+ * not UTF-8 or not JSON, nesting beyond `JSON_DEPTH_MAX`, forbidden keys, and texts that can't be kept. An empty body is undefined.
  */
 export async function readJson(request: Request, maxBytes: number): Promise<unknown> {
   const bytes = await readBytes(request, maxBytes);
@@ -30,7 +30,7 @@ export async function readJson(request: Request, maxBytes: number): Promise<unkn
   } catch (error) {
     throw new Problem("bad-request", `the body is not JSON: ${placeOf(error, text)}`);
   }
-  refuseForbiddenKeys(value, "");
+  refuseWhatCannotBe(value, "");
   return value;
 }
 
@@ -81,10 +81,26 @@ function placeOf(error: unknown, text: string): string {
   return `line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`;
 }
 
-function refuseForbiddenKeys(value: unknown, path: string): void {
+/** Whether Postgres can keep the text: no NUL, no half of a surrogate pair. */
+export function canBeKept(text: string): boolean {
+  return !UNKEPT.test(text);
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it is what is refused
+const UNKEPT = /[\u0000\p{Surrogate}]/u;
+
+/** Whether every text in the value, names too, can be kept. Throws `RangeError` for what is nested thousands deep. */
+export function allCanBeKept(value: unknown): boolean {
+  if (typeof value === "string") return canBeKept(value);
+  if (typeof value !== "object" || value === null) return true;
+  return Object.entries(value).every(([key, inner]) => canBeKept(key) && allCanBeKept(inner));
+}
+
+function refuseWhatCannotBe(value: unknown, path: string): void {
+  if (typeof value === "string" && !canBeKept(value)) throw unkept(path);
   if (typeof value !== "object" || value === null) return;
   if (Array.isArray(value)) {
-    for (const [index, item] of value.entries()) refuseForbiddenKeys(item, `${path}[${index}]`);
+    for (const [index, item] of value.entries()) refuseWhatCannotBe(item, `${path}[${index}]`);
     return;
   }
   for (const [key, inner] of Object.entries(value)) {
@@ -93,6 +109,15 @@ function refuseForbiddenKeys(value: unknown, path: string): void {
       throw new Problem("bad-request", `"${key}" is not allowed as a key`, {
         errors: [{ path: at, message: "is not allowed as a key" }],
       });
-    refuseForbiddenKeys(inner, at);
+    if (!canBeKept(key)) throw unkept(path);
+    refuseWhatCannotBe(inner, at);
   }
 }
+
+function unkept(path: string): Problem {
+  return new Problem("bad-request", "a text holds a character that can't be kept", {
+    errors: [{ path: path === "" ? "body" : path, message: UNKEPT_MESSAGE }],
+  });
+}
+
+export const UNKEPT_MESSAGE = "must not hold U+0000 or half of a surrogate pair";

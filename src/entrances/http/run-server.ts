@@ -10,6 +10,8 @@ import { createTaskActions } from "../slack/operations-actions.js";
 import { createSlackEntrance, type SlackEntrance } from "../slack/receiver.js";
 import { wire, type Wired } from "../wire.js";
 import { createApp } from "./app.js";
+import { Problem, problemResponse } from "./problem.js";
+import { answerUnreadable, unreadableRequest } from "./unreadable.js";
 
 export interface ServerProcessOptions {
   readonly logger?: Logger;
@@ -45,7 +47,8 @@ export async function runServer(
   let slack: SlackEntrance | undefined;
   try {
     slack = slackEntrance(environment, wired);
-    const server = createServer(listenerOf(environment, wired, slack));
+    const server = createServer({ requireHostHeader: false }, listenerOf(environment, wired, slack));
+    answerUnreadable(server);
     // Slow senders must not hold connections for ever; the largest body takes seconds.
     server.requestTimeout = 60_000;
     server.headersTimeout = 10_000;
@@ -88,7 +91,14 @@ function listenerOf(
     requestsPerSecond: environment.WAYPOST_REQUESTS_PER_SECOND ?? REQUESTS_PER_SECOND,
     onFault: wired.onFault,
   });
-  const http = getRequestListener(app.fetch);
+  const http = getRequestListener(app.fetch, {
+    errorHandler: (error) => {
+      const unreadable = unreadableRequest(error);
+      if (unreadable !== undefined) return unreadable;
+      wired.onFault("an HTTP request", error);
+      return problemResponse(new Problem("fault", "this is our fault; it was noted"));
+    },
+  });
   return (request, response) => {
     const path = (request.url ?? "").split("?", 1)[0];
     if (slack !== undefined && path === slack.path) slack.requestListener(request, response);

@@ -56,9 +56,9 @@ export const pageSize = z
   .refine((size) => size <= 500, "must be a whole number from 1 to 500")
   .meta({ description: "1 to 500" });
 
-/** What a schema found, for people; paths as `rows[3].id`. */
-export function errorsOf(error: z.ZodError, within = ""): FieldError[] {
-  return error.issues.map((issue) => ({ path: pathText(issue.path, within) || "body", message: issue.message }));
+/** What a schema found, for people; paths as `rows[3].id`. `whole`: what is called so where there is no path. */
+export function errorsOf(error: z.ZodError, within = "", whole = "body"): FieldError[] {
+  return error.issues.map((issue) => ({ path: pathText(issue.path, within) || whole, message: issue.message }));
 }
 
 /** `2026-03-02T09:00:00Z`, or null. */

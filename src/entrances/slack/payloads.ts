@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { allCanBeKept } from "../http/read-json.js";
 
 /** What we read of Slack's payloads; everything else in them is let pass. */
 const user = z.object({ id: z.string() });
@@ -49,6 +50,28 @@ export function filledIn(submission: ViewSubmission): Readonly<Record<string, st
     }
   }
   return filled;
+}
+
+const interactive = z.looseObject({ type: z.string(), user, team: z.looseObject({ id: z.string() }).nullish() });
+const event = z.looseObject({ type: z.string(), event: z.looseObject({ type: z.string() }) });
+const command = z.looseObject({ command: z.string(), user_id: z.string() });
+
+/** Whether it is what Slack would send: a click, a form, an event, a command, or a kind that we leave to Bolt. The rest of them Bolt stumbles over. */
+export function isOfSlack(payload: Readonly<Record<string, unknown>>): boolean {
+  if (!allCanBeKept(payload)) return false;
+  if (payload["type"] === undefined) return payload["ssl_check"] !== undefined || command.safeParse(payload).success;
+  switch (payload["type"]) {
+    case "block_actions":
+      return interactive.safeParse(payload).success && blockActions.safeParse(payload).success;
+    case "view_submission":
+      return interactive.safeParse(payload).success && viewSubmission.safeParse(payload).success;
+    case "event_callback":
+      return event.safeParse(payload).success;
+    case "url_verification":
+      return true;
+    default:
+      return interactive.safeParse(payload).success;
+  }
 }
 
 /** `block_actions`, `view_submission`, `command`, `event` or whatever Slack calls it: for the log. */

@@ -5,7 +5,7 @@ import { ACTION } from "../../adapters/slack/messages.js";
 import { MODAL } from "../../adapters/slack/modals.js";
 import type { SlackRequestLog } from "../../ports/slack-request-log.js";
 import { createHandlers, type HandlerParts } from "./handlers.js";
-import { blockActions, kindOf, readPayload, viewSubmission } from "./payloads.js";
+import { blockActions, isOfSlack, kindOf, readPayload, viewSubmission } from "./payloads.js";
 import { checkSignature } from "./signature.js";
 import { socketLink } from "./socket-link.js";
 
@@ -228,6 +228,7 @@ export function createSlackEntrance(options: SlackEntranceOptions): SlackEntranc
     let payload: Record<string, unknown>;
     try {
       payload = readPayload(body.toString("utf8"), request.headers["content-type"] ?? "");
+      if (!isOfSlack(payload)) return refuse(response, 400, "the body is nothing that Slack sends");
     } catch {
       return refuse(response, 400, "the body can't be read");
     }

@@ -17,6 +17,7 @@ import { TextFault } from "../../ports/composer.js";
 import type { DeliveryRow, NewDelivery } from "../../ports/ledger.js";
 import type { RawMessage } from "../../ports/mailer.js";
 import type { ContactCard } from "../../ports/people.js";
+import type { RunRow } from "../../ports/runs.js";
 import type { Task } from "../../ports/tasks.js";
 import type { Tx } from "../../ports/transactions.js";
 import { addDuration } from "../../values/add-duration.js";
@@ -45,7 +46,7 @@ export async function performEmail(scene: Scene, command: EmailCommand): Promise
 
   const results: MailOutcome[] = [];
   for (const row of pinned.rows) {
-    const result = await performMail(scene, command, row);
+    const result = await performMail(scene, command, row, inClaim, pinned.claimed);
     if (result.kind === "events") return result;
     results.push(result);
     if (result.kind === "later" && scene.leftMs() === 0) break;
@@ -93,24 +94,28 @@ function sumUp(scene: Scene, results: readonly MailOutcome[]): Effect<Outcome> {
 async function pinRecipients(
   scene: Scene,
   command: EmailCommand,
-): Promise<{ kind: "rows"; rows: DeliveryRow[] } | { kind: "events"; events: readonly RunEvent[] }> {
+): Promise<{ kind: "rows"; rows: DeliveryRow[]; claimed?: Claimed } | { kind: "events"; events: readonly RunEvent[] }> {
   const { ledger, store, tasks } = scene.ports;
   const noContactKey = `${effectId(scene, command)}|no_contact`;
   const known = await store.read((tx) => ledger.ofEffect(tx, scene.run.id, command.key));
   if (known.length > 0) return { kind: "rows", rows: known };
 
-  const policy = await scene.policy();
-  const account = await scene.account();
-  const contacts = await scene.contacts();
+  const [policy, account, contacts] = await Promise.all([scene.policy(), scene.account(), scene.contacts()]);
   const openForCsm = await taskForCsm(scene);
-  const claimed = await inClaim(scene, async (tx): Promise<DeliveryRow[]> => {
-    if (await tasks.ofEffect(tx, noContactKey)) return [];
+  const now = scene.now();
+  await scene.customerCalendar();
+  const pinned = await inClaim(scene, async (tx, run): Promise<{ rows: DeliveryRow[]; claimed?: Claimed }> => {
+    if (await tasks.ofEffect(tx, noContactKey)) return { rows: [] };
     const recipients = recipientsOf(command.to, contacts, scene.run.contactId);
     if (recipients.length > 0) {
-      return ledger.pin(
+      const rows = await ledger.pin(
         tx,
         recipients.map((contact) => rowFor(scene, command, contact, account.locale, policy)),
       );
+      const [row] = rows;
+      if (row === undefined || rows.length > 1 || row.status !== "pending") return { rows };
+      // The ordinary case, one recipient and a new row: taken in the same transaction.
+      return { rows, claimed: await claimIn(scene, tx, run, command, row, recipients[0], now) };
     }
     const who = command.to.kind === "subject" ? "contact" : command.to.role.replaceAll("_", " ");
     await openForCsm(tx, {
@@ -120,9 +125,9 @@ async function pinRecipients(
       title: `No ${who} at ${account.name}: the e-mail "${command.template}" has nobody to go to`,
       due: { amount: 2, unit: "bd" },
     });
-    return [];
+    return { rows: [] };
   });
-  return claimed.kind === "events" ? claimed : { kind: "rows", rows: claimed.value };
+  return pinned.kind === "events" ? pinned : { kind: "rows", ...pinned.value };
 }
 
 type ForCsm = Pick<TaskToOpen, "effectKey" | "step" | "key" | "title" | "due"> &
@@ -254,10 +259,18 @@ async function performMail(
   command: EmailCommand,
   pinned: DeliveryRow,
   claim: typeof inClaim = inClaim,
+  /** What the claim came to that was made where the row was pinned. */
+  claimedAtOnce?: Claimed,
 ): Promise<MailOutcome | { kind: "events"; events: readonly RunEvent[] }> {
   const { ports } = scene;
   const { ledger, store } = ports;
   for (let round = 0; round < ROUNDS_MAX; round++) {
+    const first = round === 0 ? claimedAtOnce : undefined;
+    if (first !== undefined) {
+      const result = first.kind === "claimed" ? await sendClaimed(scene, command, first) : first;
+      if (result !== undefined) return result;
+      continue;
+    }
     const row = await store.read((tx) => ledger.read(tx, pinned.key));
     if (!row) throw new Error(`delivery ${pinned.key} is not in the ledger`);
     if (row.status === "unknown") return { kind: "final", delivery: await settleUnknown(scene, command, row) };
@@ -275,28 +288,43 @@ async function performMail(
       // Taken over: it is claimed anew like any other, because minutes have passed. The person may have unsubscribed, the run may have ended.
       continue;
     }
-    const waitMs = await store.read((tx) => ledger.retryLeftMs(tx, row.key));
+    const waitMs = row.status === "retry" ? await store.read((tx) => ledger.retryLeftMs(tx, row.key)) : 0;
     if (waitMs > 0) return { kind: "later", afterMs: waitMs };
     const claimed = await claimMail(scene, command, row, claim);
     if (claimed.kind !== "claimed") return claimed;
-    const { token } = claimed;
-    const message = await messageFor(scene, command, row.key, token);
-    if (message.kind === "fault") {
-      await store.read((tx) => ledger.settle(tx, row.key, token, { status: "rejected", reason: message.reason }));
-      const now = scene.now();
-      const delivery: Delivery = { contact: row.contactId ?? "", result: "rejected", at: now, reason: message.reason };
-      return { kind: "final", delivery, fault: message.reason };
-    }
-    if (message.kind === "lost") continue;
-    const standing = await deliver(ports, row.key, token, conversationOf(scene, row, message.message), scene.leftMs());
-    if (standing.kind === "later") return standing;
-    if (standing.kind === "final") {
-      scene.moveTo(standing.row.sentAt ?? scene.at);
-      if (standing.row.status !== "unknown") return { kind: "final", delivery: deliveryOf(standing.row, scene.now()) };
-    }
+    const result = await sendClaimed(scene, command, claimed);
+    if (result !== undefined) return result;
   }
   return { kind: "later", afterMs: ports.settings.backoffMs(1) };
 }
+
+/** Composes and sends what this call has claimed; undefined: the row is somebody else's, or free again. */
+async function sendClaimed(
+  scene: Scene,
+  command: EmailCommand,
+  { row, token }: Extract<Claimed, { kind: "claimed" }>,
+): Promise<MailOutcome | undefined> {
+  const { ports } = scene;
+  const { ledger, store } = ports;
+  const message = await messageFor(scene, command, row, token);
+  if (message.kind === "fault") {
+    await store.read((tx) => ledger.settle(tx, row.key, token, { status: "rejected", reason: message.reason }));
+    const now = scene.now();
+    const delivery: Delivery = { contact: row.contactId ?? "", result: "rejected", at: now, reason: message.reason };
+    return { kind: "final", delivery, fault: message.reason };
+  }
+  if (message.kind === "lost") return undefined;
+  const standing = await deliver(ports, row.key, token, conversationOf(scene, row, message.message), scene.leftMs());
+  if (standing.kind === "later") return standing;
+  if (standing.kind !== "final") return undefined;
+  scene.moveTo(standing.row.sentAt ?? scene.at);
+  return standing.row.status === "unknown"
+    ? undefined
+    : { kind: "final", delivery: deliveryOf(standing.row, scene.now()) };
+}
+
+/** What became of a claim: the row is ours, as it now stands; or it is not to be sent now. */
+type Claimed = MailOutcome | { readonly kind: "claimed"; readonly token: string; readonly row: DeliveryRow };
 
 /** The claim: in one transaction the account is locked, the run's events and everything that decides are read, and the row is taken or put off. */
 async function claimMail(
@@ -304,33 +332,44 @@ async function claimMail(
   command: EmailCommand,
   row: DeliveryRow,
   claim: typeof inClaim,
-): Promise<MailOutcome | { kind: "events"; events: readonly RunEvent[] } | { kind: "claimed"; token: string }> {
-  const { ledger } = scene.ports;
+): Promise<Claimed | { kind: "events"; events: readonly RunEvent[] }> {
   const now = scene.now();
   // Read before the transaction: within it they would take a second connection.
   const contact = (await scene.contacts()).find(({ id }) => id === row.contactId);
   await Promise.all([scene.policy(), scene.account(), scene.customerCalendar()]);
-  const claimed = await claim(scene, async (tx, run): Promise<MailOutcome | { kind: "claimed"; token: string }> => {
-    const hasLeft = command.exiting || run.status === "exiting";
-    const decision = await decide(scene, tx, command, row, contact, now, hasLeft);
-    const base = { contact: row.contactId ?? "", at: now, ...(row.locale !== null && { locale: row.locale }) };
-    switch (decision.kind) {
-      case "skip":
-        await ledger.drop(tx, row.key, "skipped", decision.reason);
-        return { kind: "final", delivery: { ...base, result: "skipped", reason: decision.reason } };
-      case "defer": {
-        const { until, staleAt, reason } = decision;
-        await ledger.defer(tx, row.key, until, staleAt, reason);
-        return { kind: "deferred", until, staleAt, reason, delivery: { ...base, result: "deferred", reason, until } };
-      }
-      case "send": {
-        const token = randomUUID();
-        const mine = await ledger.claim(tx, row.key, token, scene.ports.settings.leaseMs, now);
-        return mine ? { kind: "claimed", token } : { kind: "later", afterMs: scene.ports.settings.backoffMs(1) };
-      }
-    }
-  });
+  const claimed = await claim(scene, (tx, run) => claimIn(scene, tx, run, command, row, contact, now));
   return claimed.kind === "events" ? claimed : claimed.value;
+}
+
+/** In a claim's transaction: decides, and takes the row, puts it off or drops it. What the scene reads besides must have been read before. */
+async function claimIn(
+  scene: Scene,
+  tx: Tx,
+  run: RunRow,
+  command: EmailCommand,
+  row: DeliveryRow,
+  contact: ContactCard | undefined,
+  now: Instant,
+): Promise<Claimed> {
+  const { ledger, settings } = scene.ports;
+  const hasLeft = command.exiting || run.status === "exiting";
+  const decision = await decide(scene, tx, command, row, contact, now, hasLeft);
+  const base = { contact: row.contactId ?? "", at: now, ...(row.locale !== null && { locale: row.locale }) };
+  switch (decision.kind) {
+    case "skip":
+      await ledger.drop(tx, row.key, "skipped", decision.reason);
+      return { kind: "final", delivery: { ...base, result: "skipped", reason: decision.reason } };
+    case "defer": {
+      const { until, staleAt, reason } = decision;
+      await ledger.defer(tx, row.key, until, staleAt, reason);
+      return { kind: "deferred", until, staleAt, reason, delivery: { ...base, result: "deferred", reason, until } };
+    }
+    case "send": {
+      const token = randomUUID();
+      const mine = await ledger.claim(tx, row.key, token, settings.leaseMs, now);
+      return mine ? { kind: "claimed", token, row: mine } : { kind: "later", afterMs: settings.backoffMs(1) };
+    }
+  }
 }
 
 async function decide(
@@ -349,9 +388,16 @@ async function decide(
   const rules = rulesOf(policy, now);
   const exempt = Object.entries(policy.categories).flatMap(([name, category]) => (category.isCapped ? [] : [name]));
   const personId = row.contactId ?? "";
-  const switches = await holds.switches(tx);
   const { releasedAt } = scene.run;
-  const lastSentAt = releasedAt === undefined ? undefined : await ledger.lastSent(tx, personId, releasedAt, row.key);
+  // Asked at once: they travel together, and the account is locked.
+  const [switches, lastSentAt, suppressed, isHeld, counted, waiting] = await Promise.all([
+    holds.switches(tx),
+    releasedAt === undefined ? undefined : ledger.lastSent(tx, personId, releasedAt, row.key),
+    contact?.email ? suppressions.of(tx, contact.email, now) : [],
+    command.exiting ? false : isHeldNow(scene, tx),
+    ledger.counted(tx, personId, now - rules.cap.perMs, exempt, row.key),
+    ledger.waiting(tx, personId, now, exempt, row.key),
+  ]);
   return decideSend({
     now,
     since: command.since,
@@ -368,11 +414,11 @@ async function decide(
     },
     isTestAccount: account.isTest,
     isAddressAllowed: isAllowed(contact?.email ?? "", scene.ports.settings.emailOnlyTo),
-    suppressions: contact?.email ? await suppressions.of(tx, contact.email, now) : [],
+    suppressions: suppressed,
     isKillSwitchOn: switches.some(({ name }) => name === "all_email" || name === `playbook:${scene.run.playbook}`),
-    isHeld: command.exiting ? false : await isHeldNow(scene, tx),
-    counted: await ledger.counted(tx, personId, now - rules.cap.perMs, exempt, row.key),
-    waiting: await ledger.waiting(tx, personId, now, exempt, row.key),
+    isHeld,
+    counted,
+    waiting,
     priority: command.priority,
     key: row.key,
     ...(releasedAt !== undefined && { releasedAt }),
@@ -419,12 +465,10 @@ interface Kept {
 async function messageFor(
   scene: Scene,
   command: EmailCommand,
-  key: string,
+  row: DeliveryRow,
   token: string,
 ): Promise<{ kind: "ready"; message: RawMessage } | { kind: "fault"; reason: string } | { kind: "lost" }> {
   const { ledger, store } = scene.ports;
-  const row = await store.read((tx) => ledger.read(tx, key));
-  if (row?.token !== token) return { kind: "lost" };
   const address = (await scene.contacts()).find(({ id }) => id === row.contactId)?.email ?? undefined;
   const before = row.raw === null ? undefined : (JSON.parse(row.raw) as Kept);
   // Suppressions were looked up for the address that the contact has now: nothing goes to the one they had.
@@ -434,7 +478,7 @@ async function messageFor(
     // Nothing is on the wire, so the bytes may change; the Message-ID is the delivery's.
     if (before !== undefined) return { kind: "ready", message };
     const kept = { raw: JSON.stringify({ message, address } satisfies Kept), messageId: message.messageId };
-    const isMine = await store.read((tx) => ledger.keepRaw(tx, key, token, kept));
+    const isMine = await store.read((tx) => ledger.keepRaw(tx, row.key, token, kept));
     return isMine ? { kind: "ready", message } : { kind: "lost" };
   } catch (error) {
     if (error instanceof TextFault) return { kind: "fault", reason: error.message };

@@ -3,12 +3,17 @@ import type { Command, Outcome } from "../../engine/command.js";
 import { SYSTEM_EVENTS } from "../../engine/event.js";
 import type { FactValue } from "../../expression/expression.js";
 import type { CustomerBatch, FieldValue } from "../../ports/customers.js";
+import type { Store } from "../../ports/store.js";
+import type { Tx } from "../../ports/transactions.js";
 import { localDate } from "../../values/zone.js";
 import { changedFacts } from "../../customers/changed-facts.js";
 import { fieldProblem } from "../field-problem.js";
 import { type Effect, effectId, effectInClaim, type Scene } from "../scene.js";
 
-/** Sets (null: clears) a declared field of the run's account, contact or contract, as of the run's instant, and tells who listens if it changed. */
+/**
+ * Sets (null: clears) a declared field of the run's account, contact or contract, as of the run's instant, and tells who listens if it changed.
+ * A value that couldn't be imported, or a colleague whom nobody knows, is an outcome `failed`, and nothing is written.
+ */
 export async function performSet(scene: Scene, command: Extract<Command, { kind: "set" }>): Promise<Effect<Outcome>> {
   const { store, clock } = scene.ports;
   const { run, at } = scene;
@@ -23,10 +28,8 @@ export async function performSet(scene: Scene, command: Extract<Command, { kind:
       entity === "account" || entity === "contact" || entity === "contract" ? model?.[entity][field]?.type : undefined;
     const value = fieldValue(command.value, type, zone);
     // The same rule as for an import: an account with a zone that is none could not be worked with any more.
-    if (entity === "account" || entity === "contact" || entity === "contract") {
-      const reason = fieldProblem(model, entity, field, value);
-      if (reason !== undefined) return { kind: "failed", at, reason: `${command.field}: ${reason}` };
-    }
+    const problem = await valueProblem(store, tx, model, entity, field, value);
+    if (problem !== undefined) return { kind: "failed", at, reason: `${command.field}: ${problem}` };
     const row = { id, accountId: run.accountId, fields: { [field]: value }, at };
     const batch: CustomerBatch = { [`${entity}s`]: [row] };
     const result = await store.customers.upsert(tx, batch, { at, source: `run:${run.id}` });
@@ -51,6 +54,23 @@ export async function performSet(scene: Scene, command: Extract<Command, { kind:
     }
     return { kind: "done", at };
   });
+}
+
+async function valueProblem(
+  store: Store,
+  tx: Tx,
+  model: Model | undefined,
+  entity: string,
+  field: string,
+  value: FieldValue,
+): Promise<string | undefined> {
+  if (entity !== "account" && entity !== "contact" && entity !== "contract") return `there is no ${entity}`;
+  const problem = fieldProblem(model, entity, field, value);
+  if (problem !== undefined) return problem;
+  // An import may bring the colleague later; a run brings nobody, and without one the account would have no CSM.
+  const isColleague = entity === "account" && (field === "csm" || field === "manager") && typeof value === "string";
+  if (!isColleague || (await store.customers.colleagues(tx, [value])).has(value)) return undefined;
+  return `there is no colleague "${value}"`;
 }
 
 /** As an import would bring it: a date as its day in the account's zone, an instant as ISO text. */

@@ -8,7 +8,9 @@ import { events } from "./events.js";
 import { exitSteps } from "./exit-steps.js";
 import { expressions } from "./expressions.js";
 import { inputs } from "./inputs.js";
+import { lists } from "./lists.js";
 import { milestones } from "./milestones.js";
+import { never } from "./never.js";
 import { outcomes } from "./outcomes.js";
 import { people } from "./people.js";
 import { playbooks } from "./playbooks.js";
@@ -40,6 +42,8 @@ export const RULES: readonly Rule[] = [
   waitedSteps,
   waitAmounts,
   bounds,
+  lists,
+  never,
   endless,
   unreachable,
   exitSteps,

@@ -1,8 +1,10 @@
 import type { Expression } from "../../expression/expression.js";
+import { builtInValueProblem } from "../../customers/field-value.js";
+import type { Entity } from "../../customers/model.js";
 import { placeKey, type Rule } from "../context.js";
 import { allSteps } from "../read-playbook.js";
 
-/** `set` names a field that is declared and may be changed (WP211), and gives it one of its values (WP308). */
+/** `set` names a field that is declared and may be changed (WP211), and gives it a value that it can have (WP308). */
 export const setFields: Rule = ({ draft, model, expressions, known, report }) => {
   if (!model) return;
   const groups = {
@@ -39,6 +41,16 @@ export const setFields: Rule = ({ draft, model, expressions, known, report }) =>
     }
     const allowed = fields.find(([path]) => path === field)?.[1].values;
     const value = [...step.at, "set", "value"];
+    const [entity, name] = field.split(".") as [Entity, string];
+    for (const text of isDerived ? [] : textsGiven(expressions.get(placeKey(value)))) {
+      const problem = builtInValueProblem(entity, name, text);
+      if (problem === undefined) continue;
+      report(value, {
+        code: "WP308",
+        message: `${field} can't be set so: ${problem}.`,
+        hint: "The value is an expression: a text has quotation marks inside.",
+      });
+    }
     for (const text of allowed ? textsGiven(expressions.get(placeKey(value))) : []) {
       known(value, "WP308", `value of ${field} called`, text, allowed ?? []);
     }

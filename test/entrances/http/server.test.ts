@@ -426,6 +426,72 @@ describe("events", () => {
     ).toEqual([422, [{ path: "payload.delivery", message: "no mail of a run has this id" }]]);
   });
 
+  test("an id that belongs to another event is a conflict, not a repetition", async () => {
+    const first = event({ id: "own-1", at: "2026-01-02T00:00:00Z", payload: { reason: "quiet" } });
+    const post = async (more: Record<string, unknown>) => {
+      const { status, body } = await house.ask("POST", "/v1/events", { body: { ...first, ...more } });
+      return [status, body.status === status ? body.type : body.status];
+    };
+    expect(await post({})).toEqual([202, "accepted"]);
+    expect(await post({})).toEqual([200, "repeated"]);
+    const conflict = [409, "urn:waypost:problem:conflict"];
+    expect(await post({ account: "acme" })).toEqual(conflict);
+    expect(await post({ at: "2026-01-02T00:00:01Z" })).toEqual(conflict);
+    expect(await post({ payload: { reason: "loud" } })).toEqual(conflict);
+    expect(await post({ payload: {} })).toEqual(conflict);
+    expect(await post({ name: "meeting.booked", payload: {} })).toEqual(conflict);
+    // Who doesn't say when doesn't contradict.
+    expect(await post({ at: undefined })).toEqual([200, "repeated"]);
+    const { body } = await house.ask("POST", "/v1/events", {
+      body: {
+        events: [first, { ...first, account: "acme" }, event({ id: "own-2" }), event({ id: "own-2", account: "acme" })],
+      },
+    });
+    expect(body.events.map(({ status }: { status: string }) => status)).toEqual([
+      "repeated",
+      "conflict",
+      "accepted",
+      "conflict",
+    ]);
+    expect(body.events[1].reason).toBe("this id was used for another event; give each event an id of its own");
+  });
+
+  test("one malformed event of a batch is refused by itself, whatever is wrong with its form", async () => {
+    const { status, body } = await house.ask("POST", "/v1/events", {
+      body: {
+        events: [
+          event({ id: "f1" }),
+          { name: "signal.raised", account: "beta" },
+          event({ id: "f2", source: "crm" }),
+          event({ id: "f3", at: "yesterday" }),
+          event({ id: "f4", payload: { reeson: "x" } }),
+          "f5",
+          { id: "f6", name: "email.replied", payload: { delivery: "00000000-0000-4000-8000-000000000000" } },
+          event({ id: "f7" }),
+        ],
+      },
+    });
+    expect(status).toBe(200);
+    expect(body.events).toEqual([
+      { id: "f1", status: "accepted" },
+      { id: null, status: "refused", reason: "id: an event needs an id of 1 to 200 characters" },
+      {
+        id: "f2",
+        status: "refused",
+        reason: 'the event: "source" is not known; known are id, name, at, account, contact, payload',
+      },
+      { id: "f3", status: "refused", reason: 'at: must be an instant such as "2026-03-02T09:00:00Z"' },
+      {
+        id: "f4",
+        status: "refused",
+        reason: 'payload.reeson: "signal.raised" has no field "reeson"; did you mean "reason"?',
+      },
+      { id: null, status: "refused", reason: "the event: must be an object" },
+      { id: "f6", status: "refused", reason: "payload.delivery: no mail of a run has this id" },
+      { id: "f7", status: "accepted" },
+    ]);
+  });
+
   test("a batch takes the good ones in, in order, and names the others", async () => {
     const { status, body } = await house.ask("POST", "/v1/events", {
       body: {
@@ -464,6 +530,42 @@ describe("events", () => {
     });
     expect(thousand.body.events.filter((one: { status: string }) => one.status === "unmatched")).toHaveLength(1_000);
   }, 30_000);
+});
+
+test("an unknown parameter of the query is told as one of the query", async () => {
+  const { status, body } = await house.ask("GET", "/v1/runs?palybook=hello");
+  expect([status, body.errors[0].path]).toEqual([400, "query"]);
+});
+
+test("a name can't be cleared, and a CSM nobody knows is taken with a warning", async () => {
+  const { status, body } = await house.ask("PUT", "/v1/customers", {
+    body: {
+      accounts: [
+        { id: "acme", fields: { name: null } },
+        { id: "acme", feilds: {} },
+        { id: "beta", fields: { csm: "ghost" } },
+      ],
+    },
+  });
+  expect(status).toBe(200);
+  expect(body.refused).toEqual([
+    { kind: "accounts", index: 1, reason: '"feilds" is not known; did you mean "fields"?' },
+    {
+      kind: "accounts",
+      index: 0,
+      field: "name",
+      reason: `"name" can't be empty: give it, or leave name out and what is known stays`,
+    },
+  ]);
+  expect(body.warnings).toEqual([
+    {
+      kind: "accounts",
+      index: 2,
+      field: "csm",
+      reason: 'csm "ghost" is no colleague that is known; until users bring them, it counts as nobody',
+    },
+  ]);
+  await house.ask("PUT", "/v1/customers", { body: { accounts: [{ id: "beta", fields: { csm: "u1" } }] } });
 });
 
 test("a bad row of customers is refused by itself, with its index", async () => {

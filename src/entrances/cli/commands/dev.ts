@@ -26,10 +26,14 @@ export function registerDev(program: Command): void {
       const { startLocalSystem } = await import("../../../local/system.js");
       const output = outputOf(options.json === true);
       const files = readWorkspaceFolder(options.playbooks);
+      // Looked at before anything is started; the worker reads it again.
+      const emailOnlyTo = process.env["EMAIL_ONLY_TO"] || undefined;
+      readEnvironment({ EMAIL_ONLY_TO: emailOnlyTo });
       try {
         await withStack({ log: output.progress, temporalDbFilename: "temporal.db" }, async (stack, signal) => {
           const system = await startLocalSystem(stack, {
             log: output.progress,
+            emailOnlyTo,
             ...(options.port === undefined ? {} : { port: options.port }),
           });
           try {
@@ -47,6 +51,7 @@ export function registerDev(program: Command): void {
               slack: system.desk.url,
               temporal: stack.temporalUiUrl,
               published: published.kind === "published",
+              ...(emailOnlyTo === undefined ? {} : { emailOnlyTo }),
             };
             if (published.kind === "refused")
               output.progress("The playbooks have errors and were not published: see `waypost publish --check`.");
@@ -73,6 +78,7 @@ function inWords(links: Readonly<Record<string, unknown>>): string {
     `Mailbox      ${links["mailbox"]}`,
     `Slack desk   ${links["slack"]}`,
     `Temporal     ${links["temporal"] ?? "(your own)"}`,
+    ...(links["emailOnlyTo"] === undefined ? [] : [`Mail         only as EMAIL_ONLY_TO says: ${links["emailOnlyTo"]}`]),
     "",
     "Commands of this folder reach it: waypost import, enrol, event, runs, tasks … Ctrl-C ends everything.",
   ].join("\n");

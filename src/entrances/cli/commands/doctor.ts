@@ -1,8 +1,13 @@
 import { existsSync } from "node:fs";
 import type { Command } from "commander";
+import { otherRunProblem } from "../../../adapters/temporal/temporal-workflows.js";
+import { ALL_EMAIL } from "../../../operations/kill-switches.js";
+import type { RunRow } from "../../../ports/runs.js";
+import { formatInstant } from "../../../values/instant.js";
 import { EnvironmentFault, KNOWN_VARIABLES, readEnvironment } from "../../environment.js";
 import { createLogger } from "../../logger.js";
 import { type Wired, wire } from "../../wire.js";
+import { isZone } from "../../../values/zone.js";
 import { AnswerNo, outputOf, table } from "../answer.js";
 import { sourceEnvironment } from "../session.js";
 
@@ -84,7 +89,21 @@ async function examine(isOnlyReachability: boolean): Promise<Finding[]> {
       findings.push(await look("playbooks", () => published(wired), "run `waypost publish`"));
       findings.push(
         await look("runs", () => attention(wired), "see `waypost runs --status parked`, then retry, skip or stop"),
+        await look(
+          "starting",
+          () => beginning(wired),
+          "is a worker up? its log says what it can't do; `waypost runs --status starting` lists them",
+        ),
+        await look("events", () => handedOn(wired), "is a worker up? its log says of which account, and why"),
+        await look("unmatched", () => unmatched(wired), "see `waypost unmatched`"),
+        await look(
+          "mail",
+          () => switches(wired),
+          "deliberate? `waypost hold` says why; `waypost release` lets it go out again",
+        ),
+        await look("oldest run", () => oldest(wired), "see `waypost runs`"),
       );
+      findings.push(await look("time zones", () => zones(wired), "import the right one; until then it is UTC"));
     }
   } finally {
     await wired.close();
@@ -98,13 +117,16 @@ async function examine(isOnlyReachability: boolean): Promise<Finding[]> {
   return findings;
 }
 
-async function look(what: string, work: () => Promise<string>, fix: string): Promise<Finding> {
+type Said = string | { readonly says: string; readonly fix: string };
+
+async function look(what: string, work: () => Promise<Said>, fix: string): Promise<Finding> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`no answer within ${LOOK_MS / 1000} s`)), LOOK_MS);
   });
   try {
-    return { what, ok: true, says: await Promise.race([work(), late]) };
+    const said = await Promise.race([work(), late]);
+    return { what, ok: true, ...(typeof said === "string" ? { says: said } : said) };
   } catch (error) {
     return { what, ok: false, says: error instanceof Error ? (error.message.split("\n")[0] ?? "") : "failed", fix };
   } finally {
@@ -126,6 +148,84 @@ async function published({ store }: Wired): Promise<string> {
   const versions = (await store.read((tx) => store.playbooks.versions(tx))).filter(({ isCurrent }) => isCurrent);
   if (versions.length === 0) throw new Error("nothing is published");
   return versions.map(({ playbook, number }) => `${playbook}@${number}`).join(" ");
+}
+
+/** Zones from before they were checked: nothing fails by them, but working hours are not those of the place. */
+async function zones({ database }: Wired): Promise<string> {
+  const rows = await database.client<{ kind: string; id: string; timezone: string }[]>`
+    select 'account' as kind, id, timezone from accounts where timezone not in (select name from pg_timezone_names)
+    union all select 'colleague', id, timezone from users where timezone not in (select name from pg_timezone_names)
+    order by 1, 2`;
+  const unknown = rows.filter(({ timezone }) => !isZone(timezone));
+  const [first] = unknown;
+  if (first === undefined) return "every account's and colleague's is known";
+  const others = unknown.length === 1 ? "" : `, and ${unknown.length - 1} more`;
+  throw new Error(`"${first.timezone}" of ${first.kind} ${first.id} is no time zone${others}`);
+}
+
+/** How long a run may be about to start, and an event about to be handed on: real milliseconds. */
+const PATIENCE_MS = 60_000;
+
+/** Accounts and runs that a finding names. */
+const NAMED_MAX = 3;
+
+function longAgo({ clock }: Wired): number {
+  return clock.now() - PATIENCE_MS * clock.scale;
+}
+
+async function beginning(wired: Wired): Promise<string> {
+  const { store, temporal: client } = wired;
+  const { count, runs } = await store.read((tx) => store.runs.notBegun(tx, longAgo(wired), NAMED_MAX));
+  if (count === 0) return "none waits for its start";
+  const other = await Promise.race([
+    otherRunProblem(client, runs[0] as RunRow).catch(() => undefined),
+    new Promise<undefined>((resolve) => setTimeout(resolve, LOOK_MS / 2, undefined).unref()),
+  ]);
+  if (other !== undefined) throw new Error(other);
+  throw new Error(
+    `${count} wait for their start for over a minute: ${named(
+      runs.map(({ id }) => id),
+      count,
+    )}`,
+  );
+}
+
+async function handedOn(wired: Wired): Promise<string> {
+  const { store, clock } = wired;
+  const { count, accounts } = await store.read((tx) => store.events.stuck(tx, clock.now(), longAgo(wired), NAMED_MAX));
+  if (count === 0) return "none is stuck";
+  throw new Error(`${count} wait for over a minute to be handed on, of ${named(accounts, Number.POSITIVE_INFINITY)}`);
+}
+
+/** No mistake by itself: they are kept until what they name arrives. */
+async function unmatched({ store }: Wired): Promise<Said> {
+  const { count, events } = await store.read((tx) => store.events.unmatched(tx, 1));
+  if (count === 0) return "every event found its account";
+  return {
+    says: `${count} ${count === 1 ? "event waits" : "events wait"} for who is not known yet, the first since ${formatInstant((events[0] as { at: number }).at)}`,
+    fix: "import what they name; `waypost unmatched` lists them",
+  };
+}
+
+async function switches({ store, holds }: Wired): Promise<string> {
+  const on = await store.read((tx) => holds.switches(tx));
+  if (on.length === 0) return "nothing is held";
+  throw new Error(
+    on
+      .map(({ name, by, at }) => `${name === ALL_EMAIL ? "all e-mail" : name} held by ${by} since ${formatInstant(at)}`)
+      .join("; "),
+  );
+}
+
+/** What docs/changing-the-engine.md asks before an old way is taken out. */
+async function oldest({ store }: Wired): Promise<string> {
+  const run = await store.read((tx) => store.runs.oldestLive(tx));
+  return run === undefined ? "no run lives" : `the oldest live run began ${formatInstant(run.startedAt)} (${run.id})`;
+}
+
+function named(ids: readonly string[], count: number): string {
+  const more = count === Number.POSITIVE_INFINITY ? ids.length === NAMED_MAX : count > ids.length;
+  return `${ids.join(", ")}${more ? " …" : ""}`;
 }
 
 async function attention({ store }: Wired): Promise<string> {

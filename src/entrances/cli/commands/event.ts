@@ -2,7 +2,9 @@ import { randomUUID } from "node:crypto";
 import type { Command } from "commander";
 import type { Model } from "../../../customers/model.js";
 import { appendEventsWithin, type IncomingEvent } from "../../../operations/append-events.js";
+import { appendMailEvent, isMailEvent, mailEventProblems } from "../../../operations/mail-event.js";
 import { validateEvent } from "../../../operations/validate-event.js";
+import type { Tx } from "../../../ports/transactions.js";
 import { AnswerNo, outputOf, UsageFault } from "../answer.js";
 import { collect, instantArgument, readPairs } from "../arguments.js";
 import { actor, withInstallation } from "../session.js";
@@ -34,29 +36,34 @@ export function registerEvent(program: Command): void {
           id: options.id ?? `cli/${randomUUID()}`,
           name,
           at: options.at ?? wired.clock.now(),
+          ...(options.at === undefined ? { isAtDefault: true } : {}),
           account: options.account,
           contact: options.contact,
           payload: readPairs(options.set, "--set"),
         };
         const model = await wired.store.read((tx) => wired.store.playbooks.configuration<Model>(tx, "model"));
-        const problems = validateEvent(model, event, wired.clock);
+        const problems = isMailEvent(event)
+          ? mailEventProblems(wired.clock, event)
+          : validateEvent(model, event, wired.clock);
         if (problems.length > 0)
           throw new UsageFault(problems.map(({ field, message }) => `${field}: ${message}`).join("\n"));
         const { store, clock, audit } = wired;
+        const record = (tx: Tx, status: string) =>
+          audit.record(tx, {
+            at: clock.now(),
+            actor: actor(),
+            action: "event.append",
+            subject: event.id,
+            detail: { name, account: event.account ?? null, status },
+          });
+        if (isMailEvent(event)) return appendMailEvent(wired, event, "cli", (tx) => record(tx, "accepted"));
         return store.transaction(async (tx) => {
           const [appended] = await appendEventsWithin(store, tx, [event], "cli", clock.now());
-          if (appended?.status === "accepted" || appended?.status === "unmatched")
-            await audit.record(tx, {
-              at: clock.now(),
-              actor: actor(),
-              action: "event.append",
-              subject: event.id,
-              detail: { name, account: event.account ?? null, status: appended.status },
-            });
+          if (appended?.status === "accepted" || appended?.status === "unmatched") await record(tx, appended.status);
           return appended;
         });
       });
-      if (answer === undefined || answer.status === "refused") {
+      if (answer === undefined || answer.status === "refused" || answer.status === "conflict") {
         throw new AnswerNo(`Not taken: ${answer?.reason ?? "unknown"}.`, { ok: false, ...answer });
       }
       outputOf(options.json === true).answer({ ok: true, ...answer }, SAID[answer.status](answer.id));

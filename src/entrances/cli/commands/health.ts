@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { explainHealth } from "../../../operations/explain-health.js";
+import { measureHealth } from "../../../operations/measure-health.js";
 import { overrideHealth, removeHealthOverride } from "../../../operations/override-health.js";
 import { formatInstant } from "../../../values/instant.js";
 import { AnswerNo, outputOf, UsageFault } from "../answer.js";
@@ -11,6 +12,7 @@ interface HealthOptions {
   readonly reason?: string;
   readonly until?: number;
   readonly clear?: boolean;
+  readonly measure?: boolean;
   readonly json?: boolean;
 }
 
@@ -30,6 +32,7 @@ export function registerHealth(program: Command): void {
     .option("--reason <text>", "why the model is wrong about this account")
     .option("--until <instant>", "when the override ends", instantArgument)
     .option("--clear", "end the override")
+    .option("--measure", "measure it now, from what is known now")
     .option("--json", "the explanation as one object")
     .action(async (account: string, options: HealthOptions) => {
       const explained = await withInstallation(async ({ healthPorts, audit, clock }) => {
@@ -59,11 +62,19 @@ export function registerHealth(program: Command): void {
           );
           if (!done.ok) throw new AnswerNo(`Not overridden: ${REFUSALS[done.problem]}.`, done);
         }
+        const { store } = healthPorts;
+        const isKnown = (await store.read((tx) => store.customers.accounts(tx, [account]))).length > 0;
+        if (!isKnown) throw new AnswerNo(`There is no account ${account}.`);
+        if (options.measure === true) {
+          const isPublished = (await store.read((tx) => store.playbooks.configuration(tx, "health"))) !== undefined;
+          if (!isPublished) throw new AnswerNo("Nothing is published yet, so nothing says how a score is made.");
+          await measureHealth(healthPorts, account, clock.now(), "event");
+        }
         return explainHealth(healthPorts, account);
       });
       if (explained === undefined) {
         throw new AnswerNo(
-          `There is no score of ${account}: there is no such account, or it was not measured yet (that happens each night, and on the events that health.yaml names under evaluate.on).`,
+          `${account} was not measured yet: that happens each night, and on the events that health.yaml names under evaluate.on. Now: \`waypost health ${account} --measure\`.`,
         );
       }
       outputOf(options.json === true).answer(explained.explanation, explained.text);

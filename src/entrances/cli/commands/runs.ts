@@ -5,7 +5,7 @@ import { listRuns, type RunDetail, readRun } from "../../../operations/read-runs
 import type { RunRow, RunStatus } from "../../../ports/runs.js";
 import type { OperatorVerb } from "../../../ports/workflows.js";
 import { formatInstant } from "../../../values/instant.js";
-import { AnswerNo, outputOf, table } from "../answer.js";
+import { AnswerNo, outputOf, table, terminalWidth } from "../answer.js";
 import { actor, withInstallation } from "../session.js";
 import { wholeNumber } from "../arguments.js";
 
@@ -53,8 +53,9 @@ export function registerRuns(program: Command): void {
                   run.status,
                   run.outcome ?? "",
                   formatInstant(run.startedAt),
-                  run.position.join(", "),
+                  where(run.position),
                 ]),
+                terminalWidth(),
               );
         const more = next === undefined ? "" : `\n\nMore: waypost runs --after ${next}`;
         outputOf(options.json === true).answer(

@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import type { TaskStatus } from "../../../ports/tasks.js";
+import type { Task, TaskStatus } from "../../../ports/tasks.js";
 import { formatInstant } from "../../../values/instant.js";
 import { outputOf, table } from "../answer.js";
 import { wholeNumber } from "../arguments.js";
@@ -49,7 +49,7 @@ export function registerTasks(program: Command): void {
                 ["TASK", "DUE", "WHO", "ACCOUNT", "WHAT"],
                 tasks.map((task) => [
                   task.id,
-                  `${formatInstant(task.dueAt)}${task.status === "open" && task.dueAt < now ? " overdue" : ""}`,
+                  due(task, now),
                   task.assigneeId ?? `(${task.queue ?? "unassigned"})`,
                   task.accountId,
                   task.status === "open" ? task.title : `${task.title} (${task.status})`,
@@ -65,4 +65,11 @@ export function registerTasks(program: Command): void {
         outputOf(options.json === true).answer({ tasks: json }, text);
       },
     );
+}
+
+function due({ status, dueAt, snoozedUntil }: Task, now: number): string {
+  if (status !== "open") return formatInstant(dueAt);
+  if (snoozedUntil !== null && snoozedUntil > now)
+    return `${formatInstant(dueAt)} snoozed until ${formatInstant(snoozedUntil)}`;
+  return `${formatInstant(dueAt)}${dueAt < now ? " overdue" : ""}`;
 }

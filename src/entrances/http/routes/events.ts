@@ -7,12 +7,12 @@ import {
   EVENTS_PER_CALL_MAX,
   type IncomingEvent,
 } from "../../../operations/append-events.js";
-import { type MailPorts, mailCameBack } from "../../../operations/mail-came-back.js";
-import { AHEAD_MAX_MS, validateEvent } from "../../../operations/validate-event.js";
-import { SYSTEM_EVENTS } from "../../../engine/event.js";
+import type { MailPorts } from "../../../operations/mail-came-back.js";
+import { appendMailEvent, isMailEvent, mailEventProblems } from "../../../operations/mail-event.js";
+import { type EventProblem, validateEvent } from "../../../operations/validate-event.js";
 import { type FieldError, Problem } from "../problem.js";
 import { LARGE_BODY_MAX_BYTES, type Route, route } from "../route.js";
-import { factValue, id, instant, strict } from "../schema.js";
+import { errorsOf, factValue, id, instant, strict } from "../schema.js";
 
 const event = {
   id: id.optional().meta({ description: "Yours, and the idempotency key: the same id again changes nothing" }),
@@ -23,16 +23,21 @@ const event = {
   payload: z.record(z.string().max(100), factValue, { error: "must be an object" }).default({}),
 };
 const single = strict(event);
-const batch = strict({
-  events: z
-    .array(strict({ ...event, id: event.id.unwrap() }), { error: "must be a list of events" })
-    .min(1, "must not be empty")
-    .max(EVENTS_PER_CALL_MAX, `may have ${EVENTS_PER_CALL_MAX} events at most`),
+const ofBatch = strict({
+  ...event,
+  id: z.string({ error: "an event needs an id of 1 to 200 characters" }).pipe(id),
 });
+const upTo = <Item extends z.ZodType>(item: Item) =>
+  z
+    .array(item, { error: "must be a list of events" })
+    .min(1, "must not be empty")
+    .max(EVENTS_PER_CALL_MAX, `may have ${EVENTS_PER_CALL_MAX} events at most`);
+/** Each is only looked at by itself: a bad one is refused by itself. */
+const batch = strict({ events: upTo(z.unknown()) });
 
 const outcome = z.object({
-  id: z.string(),
-  status: z.enum(["accepted", "repeated", "unmatched", "refused"]),
+  id: z.string().nullable().meta({ description: "null: it had none" }),
+  status: z.enum(["accepted", "repeated", "conflict", "unmatched", "refused"]),
   reason: z.string().optional(),
 });
 
@@ -49,6 +54,7 @@ export function eventRoutes(ports: MailPorts): Route[] {
       params: {},
       headers: { "Idempotency-Key": "For a single event without an id: becomes its id" },
       body: z.union([single, batch]),
+      documentedBody: z.union([single, strict({ events: upTo(ofBatch) })]),
       formOf: (body) => (typeof body === "object" && body !== null && "events" in body ? batch : single),
       maxBytes: LARGE_BODY_MAX_BYTES,
       answers: {
@@ -58,41 +64,55 @@ export function eventRoutes(ports: MailPorts): Route[] {
         },
         202: { about: "Kept", schema: outcome },
       },
-      problems: [422],
+      problems: [409, 422],
       run: async ({ body, header }) => {
         const now = ports.clock.now();
         if (!("events" in body))
           return appendOne(ports, incoming({ ...body, id: idOf(body.id, header("Idempotency-Key")) }, now));
-        const outcomes = await appendMany(
-          ports,
-          body.events.map((one) => incoming(one, now)),
-        );
-        return { status: 200, body: { events: outcomes.map(({ errors, ...outcome }) => outcome) } };
+        return { status: 200, body: { events: await appendMany(ports, body.events, now) } };
       },
     }),
   ];
 }
 
 async function appendOne(ports: MailPorts, event: IncomingEvent) {
-  const [outcome] = (await appendMany(ports, [event])) as [Outcome];
-  const { errors, ...shown } = outcome;
-  if (outcome.status === "refused")
-    throw new Problem("not-acceptable-content", outcome.reason ?? "the event can't be taken", { errors: errors ?? [] });
-  return { status: outcome.status === "repeated" ? (200 as const) : (202 as const), body: shown };
+  const model = await modelOf(ports);
+  const problems = problemsOf(ports, model, event);
+  if (problems.length > 0) throw new Problem("not-acceptable-content", reasonOf(problems), { errors: problems });
+  const appended = isMailEvent(event)
+    ? await appendMailEvent(ports, event, "http")
+    : ((await appendEvents(ports, [event], "http"))[0] as AppendedEvent);
+  if (appended.status === "conflict")
+    throw new Problem("conflict", appended.reason ?? "", {
+      errors: [{ path: "id", message: "belongs to another event" }],
+    });
+  if (appended.status === "refused") {
+    const about = /^(payload\.delivery): (.+)$/.exec(appended.reason ?? "");
+    throw new Problem("not-acceptable-content", appended.reason ?? "the event can't be taken", {
+      errors: about === null ? [] : [{ path: about[1] as string, message: about[2] as string }],
+    });
+  }
+  return { status: appended.status === "repeated" ? (200 as const) : (202 as const), body: appended };
 }
 
-type Outcome = AppendedEvent & { readonly errors?: readonly FieldError[] };
+type Outcome = Omit<AppendedEvent, "id"> & { readonly id: string | null };
 
 /** Good ones in, bad ones named; in order. What came of a mail of ours goes to the run that sent it. */
-async function appendMany(ports: MailPorts, events: readonly IncomingEvent[]): Promise<Outcome[]> {
-  const model = await ports.store.read((tx) => ports.store.playbooks.configuration<Model>(tx, "model"));
+async function appendMany(ports: MailPorts, events: readonly unknown[], now: number): Promise<Outcome[]> {
+  const model = await modelOf(ports);
   const outcomes = new Map<number, Outcome>();
   const good: IncomingEvent[] = [];
   const places: number[] = [];
-  for (const [index, event] of events.entries()) {
-    const problems = isMailEvent(event) ? mailProblems(ports, event) : eventProblems(ports, model, event);
+  for (const [index, given] of events.entries()) {
+    const checked = ofBatch.safeParse(given);
+    if (!checked.success) {
+      outcomes.set(index, refused(idIn(given), errorsOf(checked.error, "", "the event")));
+      continue;
+    }
+    const event = incoming(checked.data, now);
+    const problems = problemsOf(ports, model, event);
     if (problems.length > 0) outcomes.set(index, refused(event.id, problems));
-    else if (isMailEvent(event)) outcomes.set(index, await appendMailEvent(ports, event));
+    else if (isMailEvent(event)) outcomes.set(index, await appendMailEvent(ports, event, "http"));
     else places[good.push(event) - 1] = index;
   }
   const appended = good.length === 0 ? [] : await appendEvents(ports, good, "http");
@@ -100,46 +120,29 @@ async function appendMany(ports: MailPorts, events: readonly IncomingEvent[]): P
   return events.map((_, index) => outcomes.get(index) as Outcome);
 }
 
-function eventProblems(ports: MailPorts, model: Model | undefined, event: IncomingEvent): FieldError[] {
-  return validateEvent(model, event, ports.clock).map(({ field, message }) => ({ path: field, message }));
+function modelOf({ store }: MailPorts): Promise<Model | undefined> {
+  return store.read((tx) => store.playbooks.configuration<Model>(tx, "model"));
 }
 
-function refused(id: string, errors: readonly FieldError[]): Outcome {
-  return { id, status: "refused", reason: errors.map(({ path, message }) => `${path}: ${message}`).join("; "), errors };
+function problemsOf(ports: MailPorts, model: Model | undefined, event: IncomingEvent): FieldError[] {
+  const problems: EventProblem[] = isMailEvent(event)
+    ? mailEventProblems(ports.clock, event)
+    : validateEvent(model, event, ports.clock);
+  return problems.map(({ field, message }) => ({ path: field, message }));
 }
 
-/** Waypost's own names, which the outside may use for one thing: to tell what came of a mail. */
-function isMailEvent({ name }: IncomingEvent): boolean {
-  return name === SYSTEM_EVENTS.emailReplied || name === SYSTEM_EVENTS.emailBounced;
+function refused(id: string | null, errors: readonly FieldError[]): Outcome {
+  return { id, status: "refused", reason: reasonOf(errors) };
 }
 
-function mailProblems({ clock }: MailPorts, { at, name, payload }: IncomingEvent): FieldError[] {
-  const problems: FieldError[] = [];
-  const fields = name === SYSTEM_EVENTS.emailBounced ? ["delivery", "permanent"] : ["delivery"];
-  if (clock.scale === 1 && at > clock.now() + AHEAD_MAX_MS)
-    problems.push({ path: "at", message: "is more than 5 minutes in the future" });
-  if (typeof payload.delivery !== "string")
-    problems.push({ path: "payload.delivery", message: "must be the delivery's id, or the mail's Message-ID" });
-  if (payload.permanent !== undefined && typeof payload.permanent !== "boolean")
-    problems.push({ path: "payload.permanent", message: "must be true or false" });
-  for (const field of Object.keys(payload)) {
-    if (!fields.includes(field))
-      problems.push({ path: `payload.${field}`, message: `is not known; known are ${fields.join(", ")}` });
-  }
-  return problems;
+function reasonOf(errors: readonly FieldError[]): string {
+  return errors.map(({ path, message }) => `${path}: ${message}`).join("; ");
 }
 
-async function appendMailEvent(ports: MailPorts, { id, name, at, payload }: IncomingEvent): Promise<Outcome> {
-  const status = await mailCameBack(ports, {
-    id,
-    kind: name === SYSTEM_EVENTS.emailReplied ? "reply" : "bounce",
-    delivery: payload.delivery as string,
-    isPermanent: payload.permanent === true,
-    at,
-    source: "http",
-  });
-  if (status !== "unknown") return { id, status };
-  return refused(id, [{ path: "payload.delivery", message: "no mail of a run has this id" }]);
+/** The id of an event that doesn't fit, so that its sender finds it again. */
+function idIn(given: unknown): string | null {
+  const found = typeof given === "object" && given !== null ? (given as { id?: unknown }).id : undefined;
+  return typeof found === "string" && found.length <= 200 ? found : null;
 }
 
 function idOf(given: string | undefined, key: string | undefined): string {
@@ -163,6 +166,7 @@ function incoming(
     id: id as string,
     name,
     at: at ?? now,
+    ...(at === undefined ? { isAtDefault: true } : {}),
     payload: payload as Record<string, FactValue>,
     ...(account === undefined ? {} : { account }),
     ...(contact === undefined ? {} : { contact }),

@@ -1,0 +1,214 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Model } from "../src/customers/model.js";
+import type { Plan } from "../src/engine/plan.js";
+import type { Workspace } from "../src/ports/playbooks.js";
+import { workspaceOf } from "../src/operations/publish-files.js";
+import { compileWorkspace } from "../src/playbook/workspace.js";
+import type { GivenEntity, Scenario } from "../src/simulation/records.js";
+import { simulate, type SimulationSetting } from "../src/simulation/simulate.js";
+import { STANDARD_CALENDAR } from "../src/values/calendar.js";
+import { DAY_MS, type Instant, parseInstant } from "../src/values/instant.js";
+import { sha256Hex } from "../src/values/sha256.js";
+import { parseTimeRule, type TimeRule } from "../src/values/time-rule.js";
+import { isolated } from "../test/equivalence/isolate.js";
+import { email, end, fact, model as plainModel, planFrom, policy, slack, task, wait } from "../test/engine/plans.js";
+import { SHIPPED_SCENARIOS } from "../test/scenarios/shipped.js";
+import { RANDOM_FIELDS, randomCase } from "../test/support/random-plans.js";
+import { ROOT } from "./program.js";
+
+export type LoadKind = "generated" | "shipped";
+
+/** What is walked while the faults strike, and what the simulator says becomes of it. */
+export interface Load {
+  readonly kind: LoadKind;
+  readonly workspace: Workspace;
+  readonly scenarios: readonly Scenario[];
+  readonly origin: Instant;
+  readonly until: Instant;
+  readonly expected: ReadonlyMap<string, ExpectedRun>;
+  /** Accounts that live events are posted about, one run for each event. */
+  readonly live: readonly string[];
+}
+
+export interface ExpectedRun {
+  readonly scenario: Scenario;
+  /** How many runs its story has: several of one customer share a cap and wait for each other. */
+  readonly runsOfStory: number;
+  readonly ended: boolean;
+  readonly outcome: string | undefined;
+  /** Sorted, as `runs.position` has them. */
+  readonly positions: readonly string[];
+  readonly mails: number;
+  readonly slack: number;
+  readonly tasks: number;
+  readonly lines: readonly string[];
+}
+
+/** Days in which nearly every generated story is over. */
+const GENERATED_DAYS = 90;
+const LIVE_ACCOUNTS = 10;
+
+/** Stories for about so many runs; a pure function of seed, kind and number. */
+export async function loadOf(kind: LoadKind, seed: number, runs: number): Promise<Load> {
+  const base = kind === "generated" ? generated(seed, runs) : shipped(runs);
+  const expected = new Map<string, ExpectedRun>();
+  for (const scenario of base.scenarios) {
+    const timelines = await simulate(base.setting, scenario);
+    for (const { run, outcome, state, entries } of timelines) {
+      const upTo = entries.filter(({ at }) => at <= base.until);
+      const count = (kinds: readonly string[]) => upTo.filter((entry) => kinds.includes(entry.kind)).length;
+      expected.set(run, {
+        scenario,
+        runsOfStory: timelines.length,
+        ended: state.phase === "ended",
+        outcome,
+        positions: Object.keys(state.positions).sort(),
+        mails: count(["email.sent"]),
+        slack: count(["slack.posted"]),
+        tasks: count(["task.opened"]),
+        lines: upTo.map(({ kind, step }) => `${kind} ${step ?? ""}`.trimEnd()),
+      });
+    }
+  }
+  const live = Array.from({ length: LIVE_ACCOUNTS }, (_, i) => `live-${i}`);
+  return { kind, ...base, expected, live };
+}
+
+interface Base {
+  readonly workspace: Workspace;
+  readonly setting: SimulationSetting;
+  readonly scenarios: readonly Scenario[];
+  readonly origin: Instant;
+  readonly until: Instant;
+}
+
+const TEMPLATES = (["en", "pl"] as const).map((locale) => {
+  const source = `---\nsubject: Hello (${locale})\n---\nHello.\n`;
+  return { hash: sha256Hex(source), name: "t", locale, source };
+});
+const HASHES = { t: Object.fromEntries(TEMPLATES.map(({ locale, hash }) => [locale, hash])) };
+
+/** One run for each event: a mail, a task, a nudge, a mail. What is posted while a fault strikes must come of it exactly once. */
+const PING: Plan = planFrom(
+  [
+    email("hello", { category: "service", send: parseTimeRule("now") as TimeRule }),
+    task("look", { title: "Look" }),
+    slack("told", { text: "Told" }),
+    wait("pause", "6h"),
+    email("bye", { category: "service", send: parseTimeRule("now") as TimeRule }),
+    end("done"),
+  ],
+  {
+    playbook: "ping",
+    hash: "ping",
+    templates: HASHES,
+    enroll: {
+      when: [{ kind: "event", event: "ping" }],
+      key: fact("event.n"),
+      again: { kind: "always" },
+      merge: {},
+      with: {},
+    },
+  },
+);
+const PING_EVENT = { subject: "account", system: false, payload: { n: "string" } } as const;
+
+function generated(seed: number, runs: number): Base {
+  const event = { subject: "account", system: false, payload: { n: "number" } } as const;
+  const model = {
+    ...plainModel,
+    account: RANDOM_FIELDS,
+    roles: { contact: ["champion", "end_user", "nobody"], staff: [], pools: [] },
+    events: { x: event, y: event, z: event, bye: event, ping: PING_EVENT },
+  } as unknown as Model;
+  const cases = Array.from({ length: runs }, (_, i) => ownCase(seed * 1_000 + i));
+  const plans = [...cases.map(({ plan }) => plan), PING];
+  const calendars = [{ ...STANDARD_CALENDAR, name: "standard" }];
+  const scenarios = cases.map(({ scenario }) => scenario);
+  const origin = (scenarios[0] as Scenario).at;
+  return {
+    workspace: {
+      playbooks: plans.map((plan) => ({ plan, source: "" })),
+      templates: TEMPLATES,
+      configurations: { model, segments: {}, calendars, policy } as unknown as Workspace["configurations"],
+    },
+    setting: { plans, model, segments: {}, calendars, policy },
+    scenarios,
+    origin,
+    until: origin + GENERATED_DAYS * DAY_MS,
+  };
+}
+
+/** As in test/equivalence/random.test.ts: plan and story under names of their own. */
+function ownCase(seed: number): { plan: Plan; scenario: Scenario } {
+  const { plan, scenario } = randomCase(seed);
+  const playbook = `random-${seed}`;
+  const own = isolated(scenario, `r${seed}`);
+  const runId = `run/${playbook}/r${seed}-a1/r${seed}-a1/1`;
+  return {
+    plan: { ...plan, playbook, hash: playbook, templates: HASHES },
+    scenario: {
+      ...own,
+      until: own.at + GENERATED_DAYS * DAY_MS,
+      script: own.script.map((item) => ("runId" in item ? { ...item, runId } : item)),
+      enrolments: (own.enrolments ?? []).map((one) => ({ ...one, playbook })),
+    },
+  };
+}
+
+const SHIPPED_END = parseInstant("2027-02-15T00:00:00Z") as Instant;
+
+/** The stories of the shipped playbooks, told as often as it takes, each time of other customers. */
+function shipped(runs: number): Base {
+  const files = shippedFiles();
+  const compiled = compileWorkspace(files);
+  const { plans, model, segments, calendars, policy: ownPolicy } = compiled;
+  if (!model || !segments || !calendars || !ownPolicy) throw new Error("the shipped playbooks don't compile");
+  const { configurations, ...rest } = workspaceOf(compiled, files);
+  // The simulator measures no health.
+  const { health: _, ...others } = configurations as Record<string, unknown>;
+  const withPing = { ...model, events: { ...model.events, ping: PING_EVENT } } as Model;
+  const origin = Math.min(...SHIPPED_SCENARIOS.map(({ scenario }) => scenario.at));
+  const copies = Math.max(1, Math.round(runs / SHIPPED_SCENARIOS.length));
+  const scenarios = Array.from({ length: copies }, (_, copy) =>
+    SHIPPED_SCENARIOS.slice(0, copies === 1 ? runs : undefined).map(({ scenario }, i) => ({
+      ...begun(isolated(scenario, `s${copy}-${i + 1}`)),
+      at: origin,
+      until: Math.min(scenario.until, SHIPPED_END),
+    })),
+  ).flat();
+  return {
+    workspace: {
+      ...rest,
+      playbooks: [...rest.playbooks, { plan: PING, source: "" }],
+      templates: [...rest.templates, ...TEMPLATES],
+      configurations: { ...others, model: withPing } as unknown as Workspace["configurations"],
+    },
+    setting: { plans: [...plans, PING], model: withPing, segments, calendars, policy: ownPolicy },
+    scenarios,
+    origin,
+    until: SHIPPED_END,
+  };
+}
+
+/** As in test/equivalence/shipped.test.ts: where a date begins the playbook, nobody does so by hand as well. */
+function begun(scenario: Scenario): Scenario {
+  const has = (rows: readonly GivenEntity[] | undefined, field: string) => rows?.some(({ fields }) => field in fields);
+  const moves = scenario.script.some((item) => item.kind === "upsert" && has(item.rows.accounts, "qbr_date"));
+  if (moves) return scenario;
+  const byDate = { qbr: has(scenario.given.accounts, "qbr_date"), renewal: has(scenario.given.contracts, "end_date") };
+  const enrolments = (scenario.enrolments ?? []).filter(
+    ({ playbook }) => byDate[playbook as "qbr" | "renewal"] !== true,
+  );
+  return { ...scenario, enrolments };
+}
+
+function shippedFiles(): Record<string, string> {
+  const folder = join(ROOT, "playbooks");
+  const files: Record<string, string> = {};
+  for (const path of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
+    if (/\.(ya?ml|md)$/.test(path)) files[path] = readFileSync(join(folder, path), "utf8");
+  }
+  return files;
+}

@@ -1,0 +1,384 @@
+import { appendFileSync, existsSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import postgres from "postgres";
+import { dispatchBatch } from "../src/operations/dispatch-events.js";
+import { publish } from "../src/operations/publish.js";
+import { DAY_MS } from "../src/values/instant.js";
+import { type Fault, isOfProcess, nameOf, scheduleOf, type Victim } from "./faults.js";
+import { caller, type House, openHouse } from "./house.js";
+import { type Load, type LoadKind, loadOf } from "./load.js";
+import { judge, type Verdict } from "./oracle.js";
+import { People } from "./people.js";
+import { ROOT } from "./program.js";
+import { randomOf } from "./random.js";
+
+const USAGE = `npm run chaos -- --seed N --faults M [--runs R] [--load generated|shipped] [--seconds S] [--seeds K] [--blind] [--json]
+  --seed     draws load and faults; the same seed gives the same of both (what they meet is the machine's)
+  --faults   how many strike (default 150)
+  --runs     runs of stories beside the live ones (default 100)
+  --load     stories of generated playbooks, or of the shipped ones (default: even seeds shipped, odd ones generated)
+  --seconds  for how long they strike (default 0.7 for each)
+  --seeds    so many seeds, one after the other, from --seed on
+  --naive    the same with the fence taken out (send, then mark): for comparison
+  --blind    the mail server can't be asked for a Message-ID (default: every fifth seed)
+  --json     the result as the last line`;
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: "string", default: "1" },
+    seeds: { type: "string", default: "1" },
+    faults: { type: "string", default: "150" },
+    runs: { type: "string", default: "100" },
+    load: { type: "string" },
+    seconds: { type: "string" },
+    naive: { type: "boolean", default: false },
+    blind: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+    record: { type: "string" },
+    help: { type: "boolean", default: false },
+  },
+});
+
+const log = (line: string): void => console.error(`chaos: ${line}`);
+
+interface Struck {
+  readonly at: number;
+  readonly name: string;
+  readonly isOfProcess: boolean;
+}
+
+interface Result extends Verdict {
+  readonly seed: number;
+  readonly load: LoadKind;
+  readonly naive: boolean;
+  readonly faults: number;
+  readonly ofProcesses: number;
+  readonly byKind: Readonly<Record<string, number>>;
+  readonly seconds: number;
+  readonly ok: boolean;
+}
+
+/** Every process that a fault hit was started by this one, and ends with it. */
+async function runOne(seed: number, stop: AbortSignal): Promise<Result> {
+  const began = performance.now();
+  const random = randomOf(seed);
+  const count = Number(values.faults);
+  const kind: LoadKind = (values.load as LoadKind | undefined) ?? (seed % 2 === 0 ? "shipped" : "generated");
+  const isBlind = values.blind || seed % 5 === 4;
+  const durationMs = Number(values.seconds ?? Math.max(20, count * 0.7)) * 1_000;
+  log(
+    `seed ${seed}: ${kind} stories, ${count} faults in ${durationMs / 1_000} s${isBlind ? ", a mail server that can't be asked" : ""}`,
+  );
+  const load = await loadOf(kind, seed, Number(values.runs));
+  const people = new People(load);
+  const arrivedAt = new Map<number, number>();
+  const struck: Struck[] = [];
+  const house = await openHouse({
+    log,
+    scale: (load.until - load.origin) / durationMs,
+    origin: load.origin,
+    canBeAsked: !isBlind,
+    dieMigrating: count > 0,
+    isNaive: values.naive,
+    onMessage: (message) => people.onMessage(message),
+    onPost: (message) => people.onPost(message),
+    prepare: async (wired, call) => {
+      const { segments: _, ...configurations } = load.workspace.configurations;
+      await publish(
+        wired,
+        { playbooks: [], templates: [], configurations: { ...configurations, segments: {} } },
+        "test",
+      );
+      await people.prepare(wired, call);
+      while ((await dispatchBatch(wired.dispatch, 1_000)) > 0);
+      await publish({ ...wired, clock: { ...wired.clock, now: () => load.origin } }, load.workspace, "test");
+      await people.tell();
+    },
+  });
+  if (count > 0) struck.push({ at: Date.now(), name: "die migration", isOfProcess: true });
+  try {
+    const call = caller(house.url, house.token, 30_000);
+    // Who reacts to a message has a second: the mail server waits for them.
+    people.meet(house.wired, caller(house.url, house.token, 1_500), caller(house.url, house.token, 60_000));
+    const watching = watchArrivals(house, arrivedAt);
+    const ending = new AbortController();
+    const until = AbortSignal.any([ending.signal, stop]);
+    const living = people.ping(call, randomOf(seed + 1), 900, until, () => house.wired.clock.now());
+    const enrolling = people.enrol(until).catch((error: unknown) => {
+      if (!until.aborted) log(`enrolling: ${String(error)}`);
+    });
+    await sleep(Math.max(0, house.beginsAt - Date.now()), undefined, { signal: stop });
+    const strokes = await strike(
+      house,
+      people,
+      call,
+      scheduleOf(random, count, durationMs - 2_000),
+      random,
+      struck,
+      stop,
+    );
+    ending.abort();
+    const unused = await unusedBehaviours(house);
+    await living;
+    await enrolling;
+    await Promise.all(strokes);
+    for (const program of Object.values(house.programs)) program.kill();
+    await settle(house, call, stop);
+    clearInterval(watching);
+    const verdict = await judge({
+      databaseUrl: house.postgres.direct(),
+      mails: house.mailbox.messages(),
+      posts: house.desk.posts(),
+      arrivedAt,
+      load,
+      people,
+      now: house.wired.clock.now() - DAY_MS / 24,
+      canBeAsked: !isBlind,
+    });
+    for (const [name, program] of Object.entries(house.programs))
+      for (const point of program.diedAt())
+        struck.push({ at: 0, name: `die ${point}${name === "" ? "" : ""}`, isOfProcess: true });
+    const happened = withoutUnused(struck, unused);
+    const byKind: Record<string, number> = {};
+    for (const { name } of happened) byKind[name] = (byKind[name] ?? 0) + 1;
+    const result: Result = {
+      seed,
+      load: kind,
+      naive: values.naive,
+      faults: happened.length,
+      ofProcesses: happened.filter((one) => one.isOfProcess).length,
+      ...verdict,
+      byKind: Object.fromEntries(Object.entries(byKind).sort()),
+      seconds: Math.round((performance.now() - began) / 1_000),
+      ok: verdict.broken.length === 0,
+    };
+    explain(result, struck, people);
+    return result;
+  } finally {
+    await house.stop();
+  }
+}
+
+function watchArrivals(house: House, arrivedAt: Map<number, number>): NodeJS.Timeout {
+  return setInterval(() => {
+    const { messages } = house.mailbox.stats();
+    for (let number = arrivedAt.size + 1; number <= messages; number += 1) arrivedAt.set(number, Date.now());
+  }, 100);
+}
+
+/** Lets each fault strike at its time; what goes on longer than its stroke is in the answer. */
+async function strike(
+  house: House,
+  people: People,
+  call: ReturnType<typeof caller>,
+  faults: readonly Fault[],
+  random: ReturnType<typeof randomOf>,
+  struck: Struck[],
+  stop: AbortSignal,
+): Promise<readonly Promise<unknown>[]> {
+  const under: Promise<unknown>[] = [];
+  const queues: Record<Victim, OfProcess[]> = { "worker-1": [], "worker-2": [], server: [] };
+  const over = new AbortController();
+  const victims = Object.entries(queues).map(([who, queue]) =>
+    strikeProcess(house, who as Victim, queue, randomOf(random.below(1_000_000)), struck, over.signal),
+  );
+  let isPostgresAway = false;
+  let isTemporalAway = false;
+  for (const fault of faults) {
+    await sleep(Math.max(0, house.beginsAt + fault.atMs - Date.now()), undefined, { signal: stop });
+    const noted = (name = nameOf(fault)) => struck.push({ at: Date.now(), name, isOfProcess: isOfProcess(fault) });
+    switch (fault.kind) {
+      case "kill":
+      case "die":
+      case "clock":
+      case "freeze":
+        queues[fault.who].push(fault);
+        break;
+      case "postgres":
+        if (isPostgresAway) break;
+        isPostgresAway = true;
+        noted();
+        under.push(house.postgres.crash(fault.awayMs).finally(() => (isPostgresAway = false)));
+        break;
+      case "temporal":
+        if (isTemporalAway) break;
+        isTemporalAway = true;
+        noted();
+        under.push(house.temporal.crash(fault.awayMs).finally(() => (isTemporalAway = false)));
+        break;
+      case "smtp":
+        house.mailbox.misbehave(fault.behaviour);
+        noted();
+        break;
+      case "slack":
+        house.desk.misbehave(fault.behaviour);
+        noted();
+        break;
+      case "events": {
+        const all = [...people.accepted.values()];
+        const some =
+          fault.name === "at once"
+            ? Array.from({ length: 500 }, () => random.pick(all))
+            : random.shuffle(all).slice(0, 20);
+        if (all.length === 0) break;
+        noted();
+        const order = fault.name === "reversed" ? all.slice(-20).reverse() : some;
+        under.push(people.again(call, order, fault.name === "at once"));
+        break;
+      }
+    }
+  }
+  await sleep(2_000, undefined, { signal: stop });
+  over.abort();
+  return [...under, ...victims];
+}
+
+type OfProcess = Extract<Fault, { who: Victim }>;
+
+/** Ends and freezes one process, each time a while after it is at work: what is killed before it has begun shows nothing. */
+async function strikeProcess(
+  house: House,
+  who: Victim,
+  queue: OfProcess[],
+  random: ReturnType<typeof randomOf>,
+  struck: Struck[],
+  signal: AbortSignal,
+): Promise<void> {
+  const program = house.programs[who];
+  const rest = (ms: number) => sleep(ms, undefined, { signal }).catch(() => {});
+  while (!signal.aborted) {
+    if (queue.length === 0 || !program.isReady()) {
+      await rest(50);
+      continue;
+    }
+    await rest(random.between(200, 3_000));
+    if (signal.aborted || !program.isReady()) continue;
+    const fault = queue.shift() as OfProcess;
+    const name = fault.kind === "die" ? `kill ${who === "server" ? "server" : "worker"}` : nameOf(fault);
+    struck.push({ at: Date.now(), name, isOfProcess: true });
+    if (fault.kind === "freeze") await program.freeze(fault.ms);
+    else if (fault.kind === "kill") program.kill();
+    else if (fault.kind === "die") program.kill({ WAYPOST_DIE_AT: `${fault.point}:${fault.time}` });
+    else program.kill(house.wrongClock(fault.hours));
+  }
+}
+
+/** What was asked of mail server and Slack and never came to pass: by name, how many. */
+async function unusedBehaviours(house: House): Promise<readonly string[]> {
+  const left = async (url: string): Promise<readonly Record<string, unknown>[]> =>
+    ((await (await fetch(`${url}/behaviours`)).json()) as { behaviours: Record<string, unknown>[] }).behaviours;
+  const smtp = await left(house.mailbox.httpUrl);
+  const slack = await left(house.desk.url);
+  house.mailbox.behave();
+  house.desk.behave();
+  return [...smtp.map((one) => `smtp ${JSON.stringify(one)}`), ...slack.map((one) => `slack ${JSON.stringify(one)}`)];
+}
+
+function withoutUnused(struck: readonly Struck[], unused: readonly string[]): readonly Struck[] {
+  const channels = {
+    smtp: unused.filter((one) => one.startsWith("smtp")).length,
+    slack: unused.filter((one) => one.startsWith("slack")).length,
+  };
+  // The last ones asked for are those that are left.
+  return struck
+    .toReversed()
+    .filter(({ name }) => {
+      const channel = name.startsWith("smtp") ? "smtp" : name.startsWith("slack") ? "slack" : undefined;
+      if (channel === undefined || channels[channel] === 0) return true;
+      channels[channel] -= 1;
+      return false;
+    })
+    .toReversed();
+}
+
+const QUIET_MS = 6_000;
+const SETTLE_MAX_MS = 150_000;
+
+/** Until nothing moves any more, with everything up; what needs attention is tried again, as a person would. */
+async function settle(house: House, call: ReturnType<typeof caller>, stop: AbortSignal): Promise<void> {
+  const sql = postgres(house.postgres.direct(), { max: 1, onnotice: () => {} });
+  try {
+    let last = "";
+    let since = performance.now();
+    const giveUp = performance.now() + SETTLE_MAX_MS;
+    while (performance.now() < giveUp && performance.now() - since < QUIET_MS) {
+      await sleep(500, undefined, { signal: stop });
+      const [row] = await sql`select (select count(*) from timeline)::int as lines,
+        (select string_agg(status || n, ',' order by status) from (select status, count(*) as n from deliveries group by status) s) as deliveries,
+        (select count(*) from deliveries where status in ('claimed','wire','retry'))::int as open,
+        (select count(*) from events where status = 'pending' and at <= ${new Date(house.wired.clock.now()).toISOString()})::int as pending`;
+      const now = JSON.stringify(row);
+
+      const parked = await sql`select id from runs where parked is not null and parked->>'reason' not like '%unknown%'`;
+      for (const { id } of parked)
+        await call("POST", `/v1/runs/${encodeURIComponent(id as string)}/retry`, {}).catch(() => {});
+      const isUp = Object.values(house.programs).every((program) => program.isReady());
+      const isMoving = now !== last || (row?.["open"] as number) > 0 || (row?.["pending"] as number) > 0;
+      if (!isUp || isMoving || parked.length > 0) since = performance.now();
+      last = now;
+    }
+    if (performance.now() >= giveUp) log(`not quiet after ${SETTLE_MAX_MS / 1_000} s: ${last}`);
+  } finally {
+    await sql.end({ timeout: 2 });
+  }
+}
+
+function explain(result: Result, struck: readonly Struck[], people: People): void {
+  const { broken } = result;
+  for (const one of broken.slice(0, 40)) {
+    const before =
+      one.at === undefined
+        ? []
+        : struck.filter(({ at }) => at > 0 && at <= (one.at as number) && at > (one.at as number) - 15_000);
+    log(
+      `BROKEN ${JSON.stringify(one)}${
+        before.length === 0
+          ? ""
+          : `; before it: ${before
+              .map(({ name, at }) => `${name} (${(((one.at as number) - at) / 1_000).toFixed(1)} s)`)
+              .slice(-6)
+              .join(", ")}`
+      }`,
+    );
+  }
+  if (broken.length > 40) log(`… and ${broken.length - 40} more`);
+  for (const problem of [...new Set(people.problems())].slice(0, 3)) log(`people: ${problem.slice(0, 200)}`);
+  log(
+    `seed ${result.seed}: ${result.ok ? "ok" : "BROKEN"} in ${result.seconds} s: ${result.faults} faults (${result.ofProcesses} of processes), ${result.runs} runs (${result.ended} ended), ${result.deliveries} deliveries: ` +
+      `${result.doubled} doubled, ${result.lost} lost, ${result.unknown} unknown; ${result.compared} runs compared, ${result.pings} live events`,
+  );
+  if (!result.ok) log(`again: npm run chaos -- --seed ${result.seed} --faults ${values.faults} --runs ${values.runs}`);
+}
+
+if (values.help) {
+  console.log(USAGE);
+} else {
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+    process.once(signal, () => stop.abort(new Error(signal)));
+  if (!existsSync(join(ROOT, "dist"))) throw new Error("not built: npm run build");
+  const results: Result[] = [];
+  for (let i = 0; i < Number(values.seeds); i += 1) {
+    const result = await runOne(Number(values.seed) + i, stop.signal);
+    results.push(result);
+    if (values.record !== undefined) appendFileSync(values.record, `${JSON.stringify(result)}\n`);
+  }
+  const sum = (of: (one: Result) => number): number => results.reduce((all, one) => all + of(one), 0);
+  const only = results.length === 1 ? results[0] : undefined;
+  const whole = only ?? {
+    seed: Number(values.seed),
+    seeds: results.length,
+    faults: sum((one) => one.faults),
+    ofProcesses: sum((one) => one.ofProcesses),
+    deliveries: sum((one) => one.deliveries),
+    doubled: sum((one) => one.doubled),
+    lost: sum((one) => one.lost),
+    unknown: sum((one) => one.unknown),
+    broken: results.flatMap((one) => one.broken.map((broken) => ({ seed: one.seed, ...broken }))),
+    ok: results.every((one) => one.ok),
+  };
+  if (values.json) console.log(JSON.stringify(whole));
+  process.exit(whole.ok ? 0 : 1);
+}

@@ -1,0 +1,435 @@
+import postgres from "postgres";
+import type { DeskMessage } from "../src/local/desk-workspace.js";
+import type { MailboxMessage } from "../src/local/mailbox-messages.js";
+import type { ExpectedRun, Load } from "./load.js";
+import type { People } from "./people.js";
+
+/** One promise that was not kept. */
+export interface Broken {
+  readonly what: string;
+  readonly run?: string | null;
+  readonly key?: string;
+  readonly detail?: string;
+  /** When it showed, real time; absent: only in the end. */
+  readonly at?: number;
+}
+
+export interface Verdict {
+  readonly runs: number;
+  readonly ended: number;
+  /** Mails and Slack messages that arrived, by different keys. */
+  readonly deliveries: number;
+  readonly doubled: number;
+  readonly lost: number;
+  /** That nobody knew of in the end, each with a task or a run that waits for a person. */
+  readonly unknown: number;
+  readonly compared: number;
+  readonly accepted: number;
+  readonly pings: number;
+  readonly broken: readonly Broken[];
+}
+
+/** What the oracle looks at: logs of the mail server and of Slack, what people posted, and the database, by statements of its own. */
+export interface Evidence {
+  readonly databaseUrl: string;
+  readonly mails: readonly MailboxMessage[];
+  readonly posts: readonly DeskMessage[];
+  /** Real time of each arrival, by the mail's number. */
+  readonly arrivedAt: ReadonlyMap<number, number>;
+  readonly load: Load;
+  readonly people: People;
+  /** Until when the domain's clock has certainly come. */
+  readonly now: number;
+  readonly canBeAsked: boolean;
+}
+
+interface Row {
+  key: string;
+  id: string;
+  channel: "email" | "slack";
+  run_id: string | null;
+  effect_key: string;
+  step: string | null;
+  contact_id: string | null;
+  recipient: string | null;
+  category: string | null;
+  status: string;
+  reason: string | null;
+  sent: number | null;
+  deferred: number | null;
+}
+
+const ARRIVED_MEANS = ["sent", "resolved", "held", "unknown"];
+
+/** Judges what a run of faults has left, from outside: none of the code that delivers is asked. */
+export async function judge(evidence: Evidence): Promise<Verdict> {
+  const sql = postgres(evidence.databaseUrl, { max: 2, onnotice: () => {} });
+  try {
+    return await judgeWith(sql, evidence);
+  } finally {
+    await sql.end({ timeout: 2 });
+  }
+}
+
+async function judgeWith(sql: postgres.Sql, evidence: Evidence): Promise<Verdict> {
+  const { mails, posts, load, people, arrivedAt } = evidence;
+  const broken: Broken[] = [];
+  const rows =
+    (await sql`select key, id, channel, run_id, effect_key, step, contact_id, recipient, category, status, reason,
+    extract(epoch from sent_at)::float8 * 1000 as sent, extract(epoch from deferred_until)::float8 * 1000 as deferred from deliveries`) as unknown as Row[];
+  const byId = new Map(rows.map((row) => [row.id, row]));
+
+  // ── no message twice ──
+  let doubled = 0;
+  const seenMails = new Map<string, MailboxMessage>();
+  for (const mail of mails) {
+    const id = mail.deliveryId ?? "";
+    const first = seenMails.get(id);
+    if (first === undefined) {
+      seenMails.set(id, mail);
+      continue;
+    }
+    doubled += 1;
+    const row = byId.get(id);
+    broken.push(
+      withoutUndefined({
+        what: "mail doubled",
+        run: row?.run_id ?? null,
+        key: row?.key ?? id,
+        at: arrivedAt.get(mail.number),
+      }),
+    );
+  }
+  const seenPosts = new Map<string, DeskMessage>();
+  for (const post of posts) {
+    if (post.deliveryId === undefined) {
+      broken.push({ what: "Slack message without a key", detail: post.text.slice(0, 60), at: post.postedAt });
+      continue;
+    }
+    const row = byId.get(post.deliveryId);
+    if (!seenPosts.has(post.deliveryId)) seenPosts.set(post.deliveryId, post);
+    else {
+      doubled += 1;
+      broken.push({
+        what: "Slack message doubled",
+        run: row?.run_id ?? null,
+        key: row?.key ?? post.deliveryId,
+        at: post.postedAt,
+      });
+    }
+  }
+  for (const list of grouped(
+    rows.filter(({ run_id }) => run_id !== null),
+    (row) => `${row.run_id}|${row.effect_key}|${row.channel}|${row.contact_id ?? row.recipient}`,
+  ).values()) {
+    const arrived = list.filter((row) => seenMails.has(row.id) || seenPosts.has(row.id));
+    if (arrived.length < 2) continue;
+    doubled += arrived.length - 1;
+    broken.push({
+      what: "one effect, two keys",
+      run: list[0]?.run_id ?? null,
+      key: arrived.map(({ key }) => key).join(" and "),
+    });
+  }
+
+  // ── none lost, none from nowhere ──
+  let lost = 0;
+  let unknown = 0;
+  const parked = new Map(
+    (await sql`select id, parked from runs where parked is not null`).map((row) => [
+      row.id as string,
+      row.parked as unknown,
+    ]),
+  );
+  const tasksText = (await sql`select run_id, effect_key, step, key, title, text, status from tasks`) as unknown as {
+    run_id: string;
+    effect_key: string;
+    step: string;
+    key: string;
+    title: string;
+    text: string | null;
+    status: string;
+  }[];
+  for (const row of rows) {
+    const hasArrived = row.channel === "email" ? seenMails.has(row.id) : seenPosts.has(row.id);
+    if (row.status === "sent" && !hasArrived) {
+      lost += 1;
+      broken.push({ what: "said to be sent, never arrived", run: row.run_id, key: row.key });
+    }
+    if (hasArrived && !ARRIVED_MEANS.includes(row.status))
+      broken.push({ what: `arrived, but is ${row.status}`, run: row.run_id, key: row.key, detail: row.reason ?? "" });
+    if (
+      ["claimed", "wire", "retry"].includes(row.status) ||
+      (row.status === "pending" && (row.deferred ?? 0) < evidence.now && row.deferred !== null)
+    ) {
+      lost += 1;
+      broken.push({ what: `left as ${row.status}`, run: row.run_id, key: row.key, detail: row.reason ?? "" });
+    }
+    if (row.status === "unknown" || row.status === "held") {
+      unknown += 1;
+      const isShown =
+        row.run_id === null ||
+        parked.has(row.run_id) ||
+        tasksText.some(
+          (task) =>
+            task.effect_key.includes(row.id) ||
+            task.effect_key.includes(row.key) ||
+            (task.run_id === row.run_id && task.status === "open"),
+        );
+      if (!isShown) broken.push({ what: "unknown, and nobody is shown it", run: row.run_id, key: row.key });
+      if (evidence.canBeAsked)
+        broken.push({
+          what: "unknown, though the server can be asked",
+          run: row.run_id,
+          key: row.key,
+          detail: row.reason ?? "",
+        });
+    }
+  }
+  for (const [id, mail] of seenMails)
+    if (!byId.has(id)) broken.push({ what: "a mail that no row knows", key: id, detail: mail.subject });
+
+  // ── tasks ──
+  for (const list of grouped(tasksText, (task) => `${task.run_id}|${task.step}|${task.key}`).values())
+    if (list.length > 1) broken.push({ what: "task doubled", run: list[0]?.run_id ?? null, key: list[0]?.key ?? "" });
+
+  // ── timelines ──
+  const lines =
+    (await sql`select run_id, seq, kind, step, extract(epoch from at)::float8 * 1000 as at, detail from timeline order by run_id, seq`) as unknown as {
+      run_id: string;
+      seq: number;
+      kind: string;
+      step: string | null;
+      at: number;
+      detail: Record<string, unknown> | null;
+    }[];
+  const timelines = grouped(lines, (line) => line.run_id);
+  const onExit = new Map(
+    load.workspace.playbooks.map(({ plan }) => [plan.playbook, JSON.stringify(plan.onExit.steps)]),
+  );
+  for (const [run, list] of timelines) {
+    const gap = list.findIndex((line, i) => line.seq !== i + 1);
+    if (gap >= 0) broken.push({ what: "timeline with a gap", run, detail: `at ${gap + 1}` });
+    const back = list.findIndex((line, i) => i > 0 && line.at < (list[i - 1] as { at: number }).at);
+    if (back >= 0) broken.push({ what: "timeline out of order", run, detail: `at ${back + 1}: ${list[back]?.kind}` });
+    const left = list.findIndex(({ kind }) => ["run.exited", "run.goal_met", "run.stopped"].includes(kind));
+    for (const line of left < 0 ? [] : list.slice(left + 1))
+      if (line.kind === "email.sent" && !onExit.get(run.split("/")[1] ?? "")?.includes(`"id":"${line.step}"`))
+        broken.push({ what: "a mail after the exit", run, detail: line.step ?? "" });
+    if (list.filter(({ kind }) => kind === "run.ended").length > 1) broken.push({ what: "ended twice", run });
+    const told = list.filter(({ kind }) => kind === "email.sent").length;
+    const arrived = rows.filter(
+      (row) => row.run_id === run && row.channel === "email" && row.status === "sent" && seenMails.has(row.id),
+    ).length;
+    if (told !== arrived && !parked.has(run) && list.at(-1)?.kind === "run.ended")
+      broken.push({ what: "timeline and mailbox differ", run, detail: `${told} lines, ${arrived} mails` });
+  }
+
+  // ── suppression and cap ──
+  const emails = new Map(
+    (await sql`select id, lower(email) as email from contacts where email is not null`).map((row) => [
+      row.id as string,
+      row.email as string,
+    ]),
+  );
+  const suppressed =
+    (await sql`select email, category, reason, extract(epoch from at)::float8 * 1000 as at from suppressions`) as unknown as {
+      email: string;
+      category: string;
+      reason: string;
+      at: number;
+    }[];
+  const { policy } = load.workspace.configurations as unknown as {
+    policy: {
+      email: { cap: { messages: number; per: { amount: number; unit: string } } };
+      categories: Record<string, { isCapped: boolean; canUnsubscribe: boolean }>;
+    };
+  };
+  const sentMails = rows.filter((row) => row.channel === "email" && seenMails.has(row.id) && row.sent !== null);
+  for (const row of sentMails) {
+    const email = emails.get(row.contact_id ?? "");
+    const by = suppressed.find(
+      (one) =>
+        one.email === email &&
+        (one.category === row.category ||
+          (one.category === "*" &&
+            (one.reason !== "unsubscribed" || policy.categories[row.category ?? ""]?.canUnsubscribe))) &&
+        one.at < (row.sent as number),
+    );
+    if (by !== undefined)
+      broken.push({
+        what: "a mail to a suppressed address",
+        run: row.run_id,
+        key: row.key,
+        detail: `${by.reason} ${by.category}`,
+      });
+  }
+  const { messages: cap, per } = policy.email.cap;
+  if (per.unit !== "d") throw new Error("the oracle counts caps per days");
+  const capped = grouped(
+    sentMails.filter((row) => policy.categories[row.category ?? ""]?.isCapped),
+    (row) => row.contact_id ?? "",
+  );
+  for (const [contact, list] of capped) {
+    const at = list.map((row) => row.sent as number).sort((a, b) => a - b);
+    for (const instant of at) {
+      const within = at.filter((other) => other <= instant && other > instant - per.amount * 86_400_000).length;
+      if (within > cap) broken.push({ what: "over the cap", key: contact, detail: `${within} in ${per.amount} d` });
+    }
+  }
+
+  // ── events ──
+  const events = new Map(
+    (await sql`select id, status, extract(epoch from at)::float8 * 1000 as at from events`).map((row) => [
+      row.id as string,
+      row as unknown as { status: string; at: number },
+    ]),
+  );
+  for (const id of people.accepted.keys()) {
+    const event = events.get(id);
+    if (event === undefined) broken.push({ what: "an accepted event is not there", key: id });
+    else if (event.status !== "dispatched" && event.at < evidence.now)
+      broken.push({ what: `an accepted event is ${event.status}`, key: id });
+  }
+  const runs =
+    (await sql`select id, playbook, status, outcome, account_id, key, enrolled_by, position from runs`) as unknown as {
+      id: string;
+      playbook: string;
+      status: string;
+      outcome: string | null;
+      account_id: string;
+      key: string;
+      enrolled_by: string | null;
+      position: string[];
+    }[];
+  const ofPing = grouped(
+    runs.filter(({ playbook }) => playbook === "ping"),
+    ({ enrolled_by }) => enrolled_by ?? "",
+  );
+  for (const [id] of people.pings) {
+    const list = ofPing.get(id) ?? [];
+    if (list.length !== 1) broken.push({ what: `an event that took effect ${list.length} times`, key: id });
+  }
+  for (const list of ofPing.values())
+    for (const run of list) {
+      const arrived = rows.filter(
+        (row) => row.run_id === run.id && row.channel === "email" && seenMails.has(row.id),
+      ).length;
+      const excused =
+        rows.some((row) => row.run_id === run.id && ["rejected", "unknown", "held", "resolved"].includes(row.status)) ||
+        parked.has(run.id);
+      if (run.status !== "ended" && !excused)
+        broken.push({
+          what: "a live run that did not end",
+          run: run.id,
+          detail: `${run.status} at ${run.position.join(", ")}`,
+        });
+      else if (arrived !== 2 && !excused) {
+        lost += 1;
+        broken.push({ what: "a live run without its mails", run: run.id, detail: `${arrived} of 2` });
+      }
+    }
+
+  // ── as rehearsed ──
+  // What people did behind its instant, because what they did it about was late: the run may have gone on, and was right to.
+  const lateAccounts = new Set(
+    (
+      await sql`select distinct account_id from events where received_at > at + interval '1 minute' and at > ${new Date(load.origin).toISOString()} and name <> 'ping'
+        and (source in ('http', 'task') or name like '%unsubscribed')`
+    ).map((row) => row.account_id as string),
+  );
+  let compared = 0;
+  const accountOf = new Map(runs.map((run) => [run.id, run.account_id]));
+  const troubledAccounts = new Set<string>();
+  for (const [run, list] of timelines)
+    if (
+      list.some(({ kind }) => TROUBLE.has(kind)) &&
+      !(load.expected.get(run)?.lines ?? []).some((line) => TROUBLE.has(line.split(" ")[0] ?? ""))
+    )
+      troubledAccounts.add(accountOf.get(run) ?? "");
+  for (const row of rows)
+    if (["rejected", "unknown", "held", "resolved"].includes(row.status) && row.run_id !== null)
+      troubledAccounts.add(accountOf.get(row.run_id) ?? "");
+  for (const [id, expected] of load.expected) {
+    const run = runs.find((one) => one.id === id);
+    const account = run?.account_id ?? "";
+    if (troubledAccounts.has(account) || lateAccounts.has(account)) continue;
+    compared += 1;
+    if (run === undefined) {
+      broken.push({ what: "a run that the simulator has, and nobody else", run: id });
+      continue;
+    }
+    const difference = compare(
+      expected,
+      (timelines.get(id) ?? []).filter(({ at }) => at <= load.until),
+    );
+    if (difference !== undefined) broken.push({ what: "not as rehearsed", run: id, detail: difference });
+  }
+  const storied = new Set(
+    [...load.expected.values()].flatMap(({ scenario }) => (scenario.given.accounts ?? []).map(({ id }) => id)),
+  );
+  for (const run of runs)
+    if (
+      storied.has(run.account_id) &&
+      !load.expected.has(run.id) &&
+      !troubledAccounts.has(run.account_id) &&
+      !lateAccounts.has(run.account_id) &&
+      ((timelines.get(run.id) ?? [])[0]?.at ?? 0) <= load.until
+    )
+      broken.push({ what: "a run that the simulator doesn't have", run: run.id });
+
+  return {
+    runs: runs.length,
+    ended: runs.filter(({ status }) => status === "ended").length,
+    deliveries: seenMails.size + seenPosts.size,
+    doubled,
+    lost,
+    unknown,
+    compared,
+    accepted: people.accepted.size,
+    pings: people.pings.size,
+    broken,
+  };
+}
+
+/** What a refusal, a loss that nobody can tell, or a channel that is gone leaves: the simulator knows none of it. */
+const TROUBLE: ReadonlySet<string> = new Set([
+  "email.rejected",
+  "email.unknown",
+  "run.parked",
+  "step.failed",
+  "run.skipped",
+  "run.retried",
+]);
+
+function compare(
+  expected: ExpectedRun,
+  real: readonly { kind: string; step: string | null; detail: Record<string, unknown> | null }[],
+): string | undefined {
+  const have = real.map(({ kind, step }) => `${kind} ${step ?? ""}`.trimEnd()).filter(isTold);
+  const want = expected.lines.filter(isTold);
+  const at = Array.from({ length: Math.max(have.length, want.length) }, (_, i) => i).find((i) => have[i] !== want[i]);
+  return at === undefined
+    ? undefined
+    : `line ${at + 1}: rehearsed "${want[at] ?? "nothing"}", was "${have[at] ?? "nothing"}" (${have.length} of ${want.length} lines)`;
+}
+
+/** A further trigger that fell due is brought by the poller, in real time: between which lines it comes is nobody's promise. */
+function isTold(line: string): boolean {
+  return !line.startsWith("run.triggered_again") && !line.startsWith("event.late");
+}
+
+function grouped<T>(list: readonly T[], keyOf: (one: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const one of list) {
+    const key = keyOf(one);
+    const group = groups.get(key);
+    if (group) group.push(one);
+    else groups.set(key, [one]);
+  }
+  return groups;
+}
+
+function withoutUndefined<T extends object>(value: { [K in keyof T]: T[K] | undefined }): T {
+  return Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined)) as T;
+}
