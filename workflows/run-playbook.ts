@@ -31,6 +31,8 @@ import type { Instant } from "../src/values/instant.js";
 /** What an execution starts from: a new run, or one that continues with the state it had. */
 export interface RunPlaybookInput extends RunStart {
   readonly state?: RunState;
+  /** Events that had arrived, and were not taken in. */
+  readonly arrived?: readonly RunEvent[];
 }
 
 export interface Operation {
@@ -70,7 +72,7 @@ const persistent = proxyActivities<RunActivities>({
 /** Walks one run to its end; its result is the outcome. */
 export async function runPlaybook(input: RunPlaybookInput): Promise<string> {
   const { plan, run, clock } = input;
-  const inbox: RunEvent[] = [];
+  const inbox: RunEvent[] = [...(input.arrived ?? [])];
   let state = input.state ?? newRun(plan, run, input.inputs, input.holds);
   let shownStatus = statusOf(state);
 
@@ -129,7 +131,13 @@ export async function runPlaybook(input: RunPlaybookInput): Promise<string> {
       },
       now: domainNow,
       tellsRest: clock.scale !== 1 && clock.ordered === true,
-      isLong: () => workflowInfo().continueAsNewSuggested && inbox.length === 0,
+      isLong: async () => {
+        if (!workflowInfo().continueAsNewSuggested) return false;
+        // Behind a timer, never behind a stretch: where a task is done again, Temporal gives a local activity's result
+        // before the signals of the same task, and those would be lost with this execution.
+        await condition(() => false, 1);
+        return true;
+      },
       observe: (latest) => {
         state = latest;
         const status = statusOf(latest);
@@ -139,7 +147,7 @@ export async function runPlaybook(input: RunPlaybookInput): Promise<string> {
       },
     });
     if (last.phase !== "ended") {
-      await continueAsNew<typeof runPlaybook>({ ...input, state: last });
+      await continueAsNew<typeof runPlaybook>({ ...input, state: last, arrived: inbox });
     }
     return last.outcome ?? "";
   });

@@ -20,8 +20,8 @@ export interface Driver {
   now(): Instant;
   /** Set where others wait for this run to have done what comes before their own instant: the world is told that it rests, also after what it knew already. */
   readonly tellsRest?: boolean;
-  /** True when the run should go on as a new execution, from the state it has. */
-  isLong(): boolean;
+  /** True when the run should go on as a new execution, from the state it has; what has arrived since the last `arrived` goes with it. */
+  isLong(): boolean | Promise<boolean>;
   /** Told of every state that lasts: for queries. */
   observe(state: RunState): void;
 }
@@ -39,12 +39,15 @@ export async function walk(plan: Plan, from: RunState, driver: Driver): Promise<
 
   while (state.phase !== "ended") {
     driver.observe(state);
+    const isNew = ({ id }: RunEvent): boolean => !state.seen.includes(id);
+    offered = offered.filter(isNew);
+    // Also while it is busy: a run that is told of something all the time never rests.
+    if (offered.length === 0 && state.phase !== "new" && (await driver.isLong())) return state;
     const arrived = driver.arrived();
-    offered = [...offered, ...arrived].filter(({ id }) => !state.seen.includes(id));
+    offered = [...offered, ...arrived].filter(isNew);
     if (driver.tellsRest === true && arrived.length > 0) isResting = false;
     const reached = driver.now();
     if (isResting && offered.length === 0 && !(wakesAt !== undefined && wakesAt <= reached)) {
-      if (driver.isLong()) return state;
       await driver.idle(wakesAt);
       continue;
     }
@@ -56,7 +59,8 @@ export async function walk(plan: Plan, from: RunState, driver: Driver): Promise<
     }
     happened(response.log);
     state = advance(plan, state, { kind: "written" }).state;
-    ({ isResting, wakesAt } = response);
+    isResting = response.isResting;
+    wakesAt = response.wakesAt;
     const command = stand(plan, state).commands.find(({ key }) => key === response.retry);
     if (command === undefined) continue;
     const answer = await driver.persist({ run: state.run.id, turns: state.turns, asOf: state.clock, command });

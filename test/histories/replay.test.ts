@@ -163,12 +163,12 @@ const PLANTED: readonly { readonly what: string; readonly file: string; readonly
   {
     what: "a run never continues as new",
     file: DRIVER,
-    edits: [["workflowInfo().continueAsNewSuggested && inbox.length === 0", "false"]],
+    edits: [["if (!workflowInfo().continueAsNewSuggested)", "if (workflowInfo().historyLength > 0)"]],
   },
   {
     what: "a run continues as new although nobody suggested it",
     file: DRIVER,
-    edits: [["workflowInfo().continueAsNewSuggested && inbox.length === 0", "workflowInfo().historyLength > 10"]],
+    edits: [["if (!workflowInfo().continueAsNewSuggested)", "if (workflowInfo().historyLength <= 10)"]],
   },
   {
     what: "a stretch more",

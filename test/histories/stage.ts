@@ -30,6 +30,8 @@ export interface Staging {
   readonly answer?: (command: Command, times: number) => Answer | undefined;
   /** The how many-th call of `perform` (from 1) that fails: the store is away. */
   readonly isAway?: (call: number) => boolean;
+  /** Nothing is kept here of what the run has told, so that memory shows the run's own. */
+  readonly isForgetful?: boolean;
   /** How a delivery goes that must be tried again; default: done at the second attempt. */
   readonly persist?: (command: Command, attempt: number) => Promise<Answer>;
 }
@@ -88,6 +90,11 @@ export async function openStage(address: string, bundle: WorkflowBundleWithSourc
       if (how.isAway?.(count(`call ${id}`)) === true) throw new Error("the store is away");
       const kept = run.answers[state.turns];
       if (kept !== undefined) return kept;
+      if (how.isForgetful === true) {
+        run.timeline.length = 0;
+        run.confirmed.clear();
+        delete run.answers[state.turns - 10];
+      }
       const open = world.open(run, offered, (at) => at <= reached);
       return stretch(run.plan, state, offered, {
         ...open,
@@ -191,11 +198,12 @@ export async function openStage(address: string, bundle: WorkflowBundleWithSourc
         },
         state,
         async until(what, holds) {
+          let latest: RunState | undefined;
           for (const end = Date.now() + 30_000; Date.now() < end; await sleep(20)) {
-            const latest = await state();
+            latest = await state();
             if (latest !== undefined && holds(latest)) return latest;
           }
-          throw new Error(`${name}: never ${what}`);
+          throw new Error(`${name}: never ${what}: ${JSON.stringify(latest)?.slice(0, 2_000)}`);
         },
         async untilInActivity() {
           for (const end = Date.now() + 30_000; Date.now() < end; await sleep(20)) {
