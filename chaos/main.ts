@@ -311,7 +311,7 @@ async function settle(house: House, call: ReturnType<typeof caller>, stop: Abort
         (select count(*) from events where status = 'pending' and at <= ${new Date(house.wired.clock.now()).toISOString()})::int as pending`;
       const now = JSON.stringify(row);
 
-      const parked = await sql`select id from runs where parked is not null and parked->>'reason' not like '%unknown%'`;
+      const parked = await sql`select id from runs where parked is not null and parked->>'reason' like 'Slack%'`;
       for (const { id } of parked)
         await call("POST", `/v1/runs/${encodeURIComponent(id as string)}/retry`, {}).catch(() => {});
       const isUp = Object.values(house.programs).every((program) => program.isReady());

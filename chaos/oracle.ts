@@ -10,6 +10,12 @@ export interface Broken {
   readonly run?: string | null;
   readonly key?: string;
   readonly detail?: string;
+  /** Of a run that went otherwise: what it was told and when that came, its lines, and those of the simulator. */
+  readonly story?: {
+    readonly events: readonly string[];
+    readonly real: readonly string[];
+    readonly rehearsed: readonly string[];
+  };
   /** When it showed, real time; absent: only in the end. */
   readonly at?: number;
 }
@@ -363,7 +369,20 @@ async function judgeWith(sql: postgres.Sql, evidence: Evidence): Promise<Verdict
       expected,
       (timelines.get(id) ?? []).filter(({ at }) => at <= load.until),
     );
-    if (difference !== undefined) broken.push({ what: "not as rehearsed", run: id, detail: difference });
+    if (difference !== undefined) {
+      const told =
+        await sql`select id, name, at, received_at, status, source from events where account_id = ${account} and source in ('http', 'task') and at > ${new Date(load.origin).toISOString()} order by at`;
+      const events = told.map(
+        ({ name, at, received_at, status }) => `${name} ${iso(at)} (came ${iso(received_at)}, ${status})`,
+      );
+      const real = (timelines.get(id) ?? []).map(({ at, kind, step }) => `${iso(new Date(at))} ${kind} ${step ?? ""}`);
+      broken.push({
+        what: "not as rehearsed",
+        run: id,
+        detail: difference,
+        story: { events, real, rehearsed: expected.lines },
+      });
+    }
   }
   const storied = new Set(
     [...load.expected.values()].flatMap(({ scenario }) => (scenario.given.accounts ?? []).map(({ id }) => id)),
@@ -417,6 +436,10 @@ function compare(
 /** A further trigger that fell due is brought by the poller, in real time: between which lines it comes is nobody's promise. */
 function isTold(line: string): boolean {
   return !line.startsWith("run.triggered_again") && !line.startsWith("event.late");
+}
+
+function iso(at: Date): string {
+  return at.toISOString().slice(5, 19);
 }
 
 function grouped<T>(list: readonly T[], keyOf: (one: T) => string): Map<string, T[]> {
