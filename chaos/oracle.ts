@@ -63,6 +63,7 @@ interface Row {
   reason: string | null;
   sent: number | null;
   deferred: number | null;
+  moves: boolean | null;
 }
 
 const ARRIVED_MEANS = ["sent", "resolved", "held", "unknown"];
@@ -82,7 +83,8 @@ async function judgeWith(sql: postgres.Sql, evidence: Evidence): Promise<Verdict
   const broken: Broken[] = [];
   const rows =
     (await sql`select key, id, channel, run_id, effect_key, step, contact_id, recipient, category, status, reason,
-    extract(epoch from sent_at)::float8 * 1000 as sent, extract(epoch from deferred_until)::float8 * 1000 as deferred from deliveries`) as unknown as Row[];
+    extract(epoch from sent_at)::float8 * 1000 as sent, extract(epoch from deferred_until)::float8 * 1000 as deferred,
+    greatest(lease_until, wire_until, not_before) + interval '20 seconds' > clock_timestamp() as moves from deliveries`) as unknown as Row[];
   const byId = new Map(rows.map((row) => [row.id, row]));
 
   // ── no message twice ──
@@ -162,8 +164,10 @@ async function judgeWith(sql: postgres.Sql, evidence: Evidence): Promise<Verdict
       lost += 1;
       broken.push({ what: "said to be sent, never arrived", run: row.run_id, key: row.key });
     }
-    if (hasArrived && !ARRIVED_MEANS.includes(row.status))
+    if (hasArrived && !ARRIVED_MEANS.includes(row.status) && !(row.key.startsWith("digest|") && row.moves === true))
       broken.push({ what: `arrived, but is ${row.status}`, run: row.run_id, key: row.key, detail: row.reason ?? "" });
+    // A digest comes every morning of the domain, and one is always on its way.
+    if (row.key.startsWith("digest|") && row.moves === true) continue;
     if (
       ["claimed", "wire", "retry"].includes(row.status) ||
       (row.status === "pending" && (row.deferred ?? 0) < evidence.now && row.deferred !== null)
