@@ -1,7 +1,9 @@
 /** `npm run bench -- [SUITE …] [--json] [--rounds N] [--runs N] [--large] [--profile FOLDER]`: what Waypost costs, beside what it is compared with. */
 import { machine, printed, type SuiteResult } from "./figures.js";
 import { withStand } from "./stand.js";
+import { enrolMany } from "./suites/enrol.js";
 import { history } from "./suites/history.js";
+import { memory } from "./suites/memory.js";
 import { throughput } from "./suites/throughput.js";
 import { wake } from "./suites/wake.js";
 
@@ -21,6 +23,8 @@ const SUITES: Readonly<Record<string, (options: BenchOptions) => Promise<SuiteRe
   history: (options) => withStand(options, (stand) => history(stand, options)),
   throughput: (options) => withStand(options, (stand) => throughput(stand, options)),
   wake: (options) => withStand(options, (stand) => wake(stand, options)),
+  enrol: (options) => withStand(options, (stand) => enrolMany(stand, options)),
+  memory: (options) => withStand(options, (stand) => memory(stand, options)),
 };
 
 const USAGE = `Usage: npm run bench -- [SUITE …] [--json] [--rounds N] [--runs N] [--large] [--profile FOLDER]

@@ -51,7 +51,8 @@ export function referenceQueue(kind: ReferenceKind): string {
   return `reference-${kind}`;
 }
 
-const WAYPOST = fileURLToPath(
+/** The `waypost` command. */
+export const WAYPOST = fileURLToPath(
   new URL(import.meta.url.includes("/dist/") ? "../../bin/waypost.mjs" : "../bin/waypost.mjs", import.meta.url),
 );
 const REFERENCE_WORKER = fileURLToPath(

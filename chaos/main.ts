@@ -119,12 +119,13 @@ async function runOne(seed: number, stop: AbortSignal): Promise<Result> {
       struck,
       stop,
     );
+    await Promise.all(strokes);
+    // Whoever has a wrong clock, or is to die somewhere, begins anew; what mail server and Slack were asked for has its time to happen.
+    for (const program of Object.values(house.programs)) program.kill();
+    const unused = await unusedBehaviours(house, stop);
     ending.abort();
-    const unused = await unusedBehaviours(house);
     await living;
     await enrolling;
-    await Promise.all(strokes);
-    for (const program of Object.values(house.programs)) program.kill();
     await settle(house, call, stop);
     clearInterval(watching);
     const verdict = await judge({
@@ -137,9 +138,8 @@ async function runOne(seed: number, stop: AbortSignal): Promise<Result> {
       now: house.wired.clock.now() - DAY_MS / 24,
       canBeAsked: !isBlind,
     });
-    for (const [name, program] of Object.entries(house.programs))
-      for (const point of program.diedAt())
-        struck.push({ at: 0, name: `die ${point}${name === "" ? "" : ""}`, isOfProcess: true });
+    for (const program of Object.values(house.programs))
+      for (const point of program.diedAt()) struck.push({ at: 0, name: `die ${point}`, isOfProcess: true });
     const happened = withoutUnused(struck, unused);
     const byKind: Record<string, number> = {};
     for (const { name } of happened) byKind[name] = (byKind[name] ?? 0) + 1;
@@ -265,21 +265,29 @@ async function strikeProcess(
   }
 }
 
-/** What was asked of mail server and Slack and never came to pass: by name, how many. */
-async function unusedBehaviours(house: House): Promise<readonly string[]> {
+/** What was asked of mail server and Slack and does not come to pass within half a minute: by name. */
+async function unusedBehaviours(house: House, stop: AbortSignal): Promise<readonly string[]> {
   const left = async (url: string): Promise<readonly Record<string, unknown>[]> =>
     ((await (await fetch(`${url}/behaviours`)).json()) as { behaviours: Record<string, unknown>[] }).behaviours;
-  const smtp = await left(house.mailbox.httpUrl);
-  const slack = await left(house.desk.url);
-  house.mailbox.behave();
-  house.desk.behave();
-  return [...smtp.map((one) => `smtp ${JSON.stringify(one)}`), ...slack.map((one) => `slack ${JSON.stringify(one)}`)];
+  const giveUp = performance.now() + DRAIN_MS;
+  for (;;) {
+    const smtp = await left(house.mailbox.httpUrl);
+    const slack = await left(house.desk.url);
+    if (smtp.length + slack.length === 0 || performance.now() > giveUp) {
+      house.mailbox.behave();
+      house.desk.behave();
+      return [...smtp.map(() => "smtp"), ...slack.map(() => "slack")];
+    }
+    await sleep(300, undefined, { signal: stop });
+  }
 }
+
+const DRAIN_MS = 30_000;
 
 function withoutUnused(struck: readonly Struck[], unused: readonly string[]): readonly Struck[] {
   const channels = {
-    smtp: unused.filter((one) => one.startsWith("smtp")).length,
-    slack: unused.filter((one) => one.startsWith("slack")).length,
+    smtp: unused.filter((one) => one === "smtp").length,
+    slack: unused.filter((one) => one === "slack").length,
   };
   // The last ones asked for are those that are left.
   return struck
@@ -306,12 +314,12 @@ async function settle(house: House, call: ReturnType<typeof caller>, stop: Abort
     while (performance.now() < giveUp && performance.now() - since < QUIET_MS) {
       await sleep(500, undefined, { signal: stop });
       const [row] = await sql`select (select count(*) from timeline)::int as lines,
-        (select string_agg(status || n, ',' order by status) from (select status, count(*) as n from deliveries group by status) s) as deliveries,
-        (select count(*) from deliveries where status in ('claimed','wire','retry'))::int as open,
+        (select string_agg(status || n, ',' order by status) from (select status, count(*) as n from deliveries where key not like 'digest|%' group by status) s) as deliveries,
+        (select count(*) from deliveries where status in ('claimed','wire','retry') and key not like 'digest|%')::int as open,
         (select count(*) from events where status = 'pending' and at <= ${new Date(house.wired.clock.now()).toISOString()})::int as pending`;
       const now = JSON.stringify(row);
 
-      const parked = await sql`select id from runs where parked is not null and parked->>'reason' not like '%unknown%'`;
+      const parked = await sql`select id from runs where parked is not null and parked->>'reason' like 'Slack%'`;
       for (const { id } of parked)
         await call("POST", `/v1/runs/${encodeURIComponent(id as string)}/retry`, {}).catch(() => {});
       const isUp = Object.values(house.programs).every((program) => program.isReady());

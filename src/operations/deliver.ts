@@ -14,6 +14,8 @@ export interface Conversation {
   send(mayStart: () => Promise<boolean>): Promise<Reply>;
   /** Whether the server has the message: what it knows of it; null: it doesn't; undefined: that can't be told. */
   find(): Promise<Accepted | null | undefined>;
+  /** How long after its lease is over a server that can't tell just then is asked again; then nobody knows. Absent: not at all. */
+  readonly askForMs?: number;
 }
 
 export interface Accepted {
@@ -40,6 +42,8 @@ const FINAL: readonly DeliveryStatus[] = ["sent", "rejected", "unknown", "resolv
 const POLL_MS = 100;
 /** Slack shows a message in the history a little later than it answers: missing must be said twice. */
 const ASK_AGAIN_MS = 1_000;
+/** Between two looks of a server that couldn't tell. */
+const ASK_LATER_MS = 5_000;
 
 /** True if nothing more becomes of the row by itself. */
 export function isFinal(row: DeliveryRow): boolean {
@@ -146,7 +150,7 @@ async function resultOf(ports: DeskPorts, key: string, reply: Reply): Promise<De
 export async function follow(
   ports: DeskPorts,
   row: DeliveryRow,
-  conversation: Pick<Conversation, "find">,
+  conversation: Pick<Conversation, "find" | "askForMs">,
   options: { readonly leftMs: number; readonly mayResend: boolean },
 ): Promise<Standing | { readonly kind: "claimed"; readonly token: string }> {
   const { ledger, store, settings } = ports;
@@ -169,6 +173,12 @@ export async function follow(
         await sleep(Math.min(ASK_AGAIN_MS, settings.slackenMs));
         const again = await conversation.find();
         if (again) return settle({ status: "sent", ...again });
+      }
+      // The lease is of the claim: it doesn't move while the row stays. A clock that is wrong asks longer or shorter, never unsafely.
+      const { askForMs } = conversation;
+      if (found === undefined && askForMs !== undefined && Date.now() - (current.leaseUntil ?? 0) < askForMs) {
+        await store.read((tx) => ledger.stayOnWire(tx, row.key, oldToken, ASK_LATER_MS));
+        return { kind: "later", afterMs: ASK_LATER_MS };
       }
       if (found === undefined && !options.mayResend) return settle({ status: "unknown", reason: "no answer" });
       const token = randomUUID();

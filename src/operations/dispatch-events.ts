@@ -128,7 +128,8 @@ async function tellWhatWasBefore(ports: DispatchPorts, run: RunRow, plan: Plan):
 }
 
 /** What an event brings about before runs are told of it. Repeating it changes nothing. */
-async function reactTo({ store, clock, react }: DispatchPorts, tx: Tx, event: StoredEvent): Promise<void> {
+async function reactTo(ports: DispatchPorts, tx: Tx, event: StoredEvent): Promise<void> {
+  const { store, clock, react } = ports;
   const now = clock.now();
   await react?.(tx, event);
   const plans = await store.playbooks.current(tx);
@@ -141,11 +142,11 @@ async function reactTo({ store, clock, react }: DispatchPorts, tx: Tx, event: St
     });
     await armBefore(store, tx, plans, [event.accountId], asOf, event.changed);
   }
-  for (const plan of plans) await enrolByTrigger({ store, clock }, tx, plan, event, now);
+  for (const plan of plans) await enrolByTrigger(ports, tx, plan, event, now);
 }
 
 async function enrolByTrigger(
-  { store }: Pick<DispatchPorts, "store" | "clock">,
+  { store, onFault }: DispatchPorts,
   tx: Tx,
   plan: Plan,
   event: StoredEvent,
@@ -183,7 +184,7 @@ async function enrolByTrigger(
     const lookup = await lookupOf(store, tx, subject, { at, event: runEvent, inputs: undefined }, wheres);
     if (!wheres.some((where) => where === undefined || isTrue(where, lookup))) continue;
     // A refusal is the ordinary case: most customers don't match a playbook's `if`.
-    await enrolInto(
+    const outcome = await enrolInto(
       store,
       tx,
       plan,
@@ -199,6 +200,7 @@ async function enrolByTrigger(
       },
       now,
     );
+    if (outcome.kind === "refused" && outcome.isTooOften) onFault?.(accountId, new Error(outcome.message));
   }
 }
 

@@ -44,7 +44,19 @@ export type EnrolOutcome =
   | { readonly kind: "enrolled"; readonly run: string }
   /** The key's run is live: it was told, with the new inputs. */
   | { readonly kind: "triggered_again"; readonly run: string }
-  | { readonly kind: "refused"; readonly reason: EnrolRefusal; readonly message: string };
+  | {
+      readonly kind: "refused";
+      readonly reason: EnrolRefusal;
+      readonly message: string;
+      /** It is more than anybody can have meant (`ENROLMENTS_PER_HOUR_MAX`): somebody should look at the playbooks. */
+      readonly isTooOften?: true;
+    };
+
+/**
+ * How often triggers and runs may make one subject begin one playbook in an hour of domain time: beyond that playbooks set each other off, by a way
+ * that the checker can't see (WP502 tells the certain ones). The next trigger after the hour begins it again.
+ */
+export const ENROLMENTS_PER_HOUR_MAX = 100;
 
 export type EnrolRefusal = "unknown_playbook" | "no_subject" | "condition" | "no_key" | "again" | "inputs";
 
@@ -107,7 +119,12 @@ export async function enrolInto(
   }
   const refusal = await refusalByAgain(store, tx, plan, earlier, ofKey, request);
   if (refusal !== undefined) return refused("again", refusal);
-
+  const isByItself = request.source === "trigger" || request.source === "run";
+  const lately = isByItself ? earlier.filter((run) => run.startedAt > at - HOUR_MS && run.startedAt <= at).length : 0;
+  if (lately >= ENROLMENTS_PER_HOUR_MAX) {
+    const message = `playbook "${plan.playbook}" has begun ${lately} times for ${subjectId} within an hour: do playbooks set each other off?`;
+    return { kind: "refused", reason: "again", message, isTooOften: true };
+  }
   const missing = Object.keys(plan.inputs).find((name) => inputs[name] === undefined);
   if (missing !== undefined) {
     return refused("inputs", `playbook "${plan.playbook}" needs the input "${missing}", which has no default`);
@@ -154,6 +171,8 @@ export async function enrolInto(
   );
   return { kind: "enrolled", run: id };
 }
+
+const HOUR_MS = 3_600_000;
 
 /** The lookup for expressions about a subject and an event, with the facts they mention read as of the request's instant. */
 export async function lookupOf(

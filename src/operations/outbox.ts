@@ -149,6 +149,9 @@ export async function postSlack(
   return deliver(ports, row.key, token, conversation, leftMs);
 }
 
+/** A history that can't be read just then (a limit, an outage) can be read later; a message that nobody may tell of is nobody's. */
+const HISTORY_ASKED_MS = 15 * 60_000;
+
 async function conversationOf(ports: DeskPorts, row: DeliveryRow, body: SlackBody): Promise<Conversation> {
   const { slack, settings } = ports;
   let channel: string | undefined;
@@ -158,6 +161,7 @@ async function conversationOf(ports: DeskPorts, row: DeliveryRow, body: SlackBod
   };
   return {
     replyMs: settings.slackReplyMs,
+    askForMs: HISTORY_ASKED_MS,
     async send(mayStart) {
       const to = await target();
       if (to === undefined) return { kind: "refused", permanent: true, reason: "no Slack user" };

@@ -61,6 +61,8 @@ export interface Ledger {
    * `wire` whose `wireUntil` is over → `claimed` under a new token: only once the provider was asked and does not have it.
    */
   takeOver(tx: Tx, key: string, oldToken: string, newToken: string, leaseMs: number): Promise<boolean>;
+  /** Leaves a row in `wire` for so long more, because the provider can't tell just now. False: someone else has it now. */
+  stayOnWire(tx: Tx, key: string, token: string, ms: number): Promise<boolean>;
 
   /** `unknown → held` (a person looks) or `resolved` (taken as sent, or found out). */
   resolve(tx: Tx, key: string, status: "held" | "resolved", reason: string): Promise<boolean>;

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { appendEvents } from "../../src/operations/append-events.js";
+import { dispatchBatch } from "../../src/operations/dispatch-events.js";
 import { enrol, type EnrolRequest } from "../../src/operations/enrol.js";
 import { upsertCustomers } from "../../src/operations/upsert-customers.js";
 import { at, equals, fact, openWorld, planOf, workspaceOf, type World } from "./world.js";
@@ -195,6 +196,41 @@ describe("by trigger", () => {
     expect(world.workflows.signals.map(({ event }) => [event.name, event.payload])).toEqual([
       ["run.triggered_again", { "input.severity": "high" }],
     ]);
+  });
+
+  it("a hundred times an hour at most: playbooks that set each other off come to an end, and somebody is told", async () => {
+    await accounts("a-1");
+    const feeds = { again: { kind: "always" }, key: fact("event.id") } as const;
+    await world.publish(
+      workspaceOf([planOf("rescue", { ...feeds, when: [{ kind: "event", event: "signal.raised" }] })]),
+    );
+    const raised = (from: number, count: number) =>
+      Array.from({ length: count }, (_, index) => ({
+        id: `${from + index}`,
+        name: "signal.raised",
+        account: "a-1",
+        at: world.clock.now(),
+        payload: { severity: "high" },
+      }));
+    const faults: string[] = [];
+    const ports = { ...world.ports, onFault: (_: string, error: unknown) => void faults.push(String(error)) };
+    const settled = async () => {
+      while ((await dispatchBatch(ports, 1000)) > 0);
+    };
+    await appendEvents(world.ports, raised(0, 102), "http");
+    await settled();
+    expect(await world.runs()).toHaveLength(100);
+    const told =
+      'Error: playbook "rescue" has begun 100 times for a-1 within an hour: do playbooks set each other off?';
+    expect(faults).toEqual([told, told]);
+    // A person may.
+    expect(await byHand({ contractId: "x", event: { id: "p", name: "x", at: 0, payload: {} } })).toMatchObject({
+      kind: "enrolled",
+    });
+    world.clock.moveTo(world.clock.now() + 3_600_000);
+    await appendEvents(world.ports, raised(200, 1), "http");
+    await settled();
+    expect(await world.runs()).toHaveLength(102);
   });
 
   it("an event that waited for its account enrols it when it arrives, from then on", async () => {

@@ -108,6 +108,27 @@ test("takeover: a yes is taken at once, a no only when the wire is over, and the
   expect(both.map(({ kind }) => kind).sort()).toEqual(["claimed", "free"]);
 });
 
+test("a server that can't tell just then is asked again as long as its kind is worth it; then nobody knows", async () => {
+  const [patient, hasty] = [await row(), await row()];
+  for (const key of [patient, hasty]) await stage.write((tx) => stage.ports.ledger.claim(tx, key, "t", 5_000, T0));
+  let isDumb = true;
+  const remote = { ...server("silent"), find: async () => (isDumb ? undefined : {}) };
+  for (const key of [patient, hasty]) await deliver(stage.ports, key, "t", remote, 2_000);
+  const rows = await Promise.all([read(patient), read(hasty)]);
+  const options = { leftMs: 10_000, mayResend: false };
+  const asked = { ...remote, askForMs: 60_000 };
+  if (!rows[0] || !rows[1]) throw new Error("no rows");
+  expect(await follow(stage.ports, rows[0], asked, options)).toEqual({ kind: "later", afterMs: 5_000 });
+  expect(await follow(stage.ports, rows[1], remote, options)).toMatchObject({
+    kind: "final",
+    row: { status: "unknown" },
+  });
+  // Nobody else asks meanwhile.
+  expect(await stage.store.read((tx) => stage.ports.ledger.wireLeftMs(tx, patient))).toBeGreaterThan(3_000);
+  isDumb = false;
+  expect(await follow(stage.ports, rows[0], asked, options)).toMatchObject({ kind: "final", row: { status: "sent" } });
+});
+
 test("many mails, several workers each, a server that does everything wrong: none twice, none lost", async () => {
   const MAILS = 40;
   const WORKERS = 3;

@@ -118,6 +118,59 @@ describe("a workspace", () => {
     ]);
   });
 
+  describe("finds playbooks that their own events start again", () => {
+    const model = (FIXTURE["model.yaml"] ?? "").replace(
+      "outcomes:",
+      "  run.ended: { subject: account, system: true }\n  facts.changed: { subject: account, system: true }\noutcomes:",
+    );
+    const playbook = (name: string, enroll: string, steps: string) =>
+      playbookWith(steps)
+        .replace("playbook: sample", `playbook: ${name}`)
+        .replace("enroll: { when: [ { manual: {} } ] }", `enroll: ${enroll}`);
+    const errors = (...playbooks: [string, string, string][]) =>
+      told(
+        fixtureWith({
+          "model.yaml": model,
+          ...Object.fromEntries(playbooks.map((each) => [`${each[0]}/playbook.yaml`, playbook(...each)])),
+        }),
+      ).filter((line) => !line.startsWith("WP411"));
+    const on = (event: string, more = "") => `{ when: [ { event: ${event} } ], again: always${more} }`;
+    const END = "  - end: void\n";
+    const SET = "  - { id: s, set: { field: account.stage, value: '\"adoption\"' } }\n";
+
+    it("by its own end, or a field that it sets", () => {
+      expect(errors(["sample", on("run.ended"), END])).toEqual([
+        "WP502 error sample/playbook.yaml:5 Every run would start another run: sample → run.ended → sample.",
+      ]);
+      expect(errors(["sample", on("facts.changed"), SET])).toEqual([
+        "WP502 error sample/playbook.yaml:5 Every run would start another run: sample → facts.changed → sample.",
+      ]);
+    });
+
+    it("by a detour over others", () => {
+      const other = errors(
+        ["sample", on("facts.changed"), "  - { id: p, play: { playbook: other } }\n"],
+        ["other", "{ when: [ { manual: {} } ], again: always }", SET],
+      );
+      expect(other).toEqual([
+        "WP502 error sample/playbook.yaml:5 Every run would start another run: sample → other → facts.changed → sample.",
+      ]);
+    });
+
+    it("not where something is asked, waits, or runs once", () => {
+      const fine: [string, string][] = [
+        [on("run.ended", ", if: account.is_test"), END],
+        ['{ when: [ { event: run.ended, where: event.name == "x" } ], again: always }', END],
+        ["{ when: [ { event: run.ended } ] }", END],
+        ["{ when: [ { event: run.ended } ], again: { after: 1d } }", END],
+        [on("run.ended"), "  - { id: w, wait: 1d }\n"],
+        [on("facts.changed"), SET.replace("{ id: s,", "{ id: s, if: account.is_test,")],
+        [on("contract.signed"), SET],
+      ];
+      for (const [enroll, steps] of fine) expect(errors(["sample", enroll, steps]), enroll).toEqual([]);
+    });
+  });
+
   it("refuses more than 200 playbooks", () => {
     const many = Object.fromEntries(
       Array.from({ length: 201 }, (_, index) => [`p${String(index).padStart(3, "0")}/playbook.yaml`, "x"]),

@@ -129,6 +129,9 @@ export function memoryLedger(now: () => number): Ledger & { rows: ReadonlyMap<st
       const isOver = (row: DeliveryRow): boolean => isMine(oldToken, "wire")(row) && (row.wireUntil ?? 0) <= now();
       return change(key, isOver, { status: "claimed", token: newToken, leaseUntil: now() + leaseMs, wireUntil: null });
     },
+    async stayOnWire(_tx, key, token, ms) {
+      return change(key, isMine(token, "wire"), { wireUntil: now() + ms });
+    },
     async resolve(_tx, key, status, reason) {
       return change(key, (row) => row.status === "unknown" || row.status === "held", { status, reason });
     },

@@ -161,6 +161,9 @@ export function postgresLedger(): Ledger {
         wireUntil: null,
       });
     },
+    stayOnWire(tx, key, token, ms) {
+      return change(tx, key, isMine(token, "wire"), { wireUntil: fromNow(ms) });
+    },
     resolve(tx, key, status, reason) {
       return change(tx, key, inArray(deliveries.status, ["unknown", "held"]), { status, reason });
     },
