@@ -4,6 +4,7 @@ import { withStand } from "./stand.js";
 import { enrolMany } from "./suites/enrol.js";
 import { history } from "./suites/history.js";
 import { memory } from "./suites/memory.js";
+import { SWEEP_FILES, sweep } from "./suites/sweep.js";
 import { throughput } from "./suites/throughput.js";
 import { wake } from "./suites/wake.js";
 
@@ -23,6 +24,7 @@ const SUITES: Readonly<Record<string, (options: BenchOptions) => Promise<SuiteRe
   history: (options) => withStand(options, (stand) => history(stand, options)),
   throughput: (options) => withStand(options, (stand) => throughput(stand, options)),
   wake: (options) => withStand(options, (stand) => wake(stand, options)),
+  sweep: (options) => withStand({ ...options, files: SWEEP_FILES }, (stand) => sweep(stand, options)),
   enrol: (options) => withStand(options, (stand) => enrolMany(stand, options)),
   memory: (options) => withStand(options, (stand) => memory(stand, options)),
 };

@@ -5,7 +5,7 @@ import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { migrate } from "../src/adapters/postgres/migrate.js";
-import { readEnvironment, SERVER_NEEDS } from "../src/entrances/environment.js";
+import { clockVariable, readEnvironment, SERVER_NEEDS } from "../src/entrances/environment.js";
 import { createLogger } from "../src/entrances/logger.js";
 import { type Wired, wire } from "../src/entrances/wire.js";
 import { type Stack, withStack } from "../src/local/stack.js";
@@ -14,7 +14,7 @@ import { enrol } from "../src/operations/enrol.js";
 import { publishFiles } from "../src/operations/publish-files.js";
 import { ROWS_PER_BATCH_MAX, upsertCustomers } from "../src/operations/upsert-customers.js";
 import type { ClockSetting } from "../src/ports/clock.js";
-import { clockVariable } from "../src/entrances/environment.js";
+import type { WorkspaceFiles } from "../src/playbook/workspace.js";
 import { benchWorkspace } from "./playbooks.js";
 import { usageOf } from "./processes.js";
 import { type Sink, startSink } from "./sink.js";
@@ -55,12 +55,12 @@ export function referenceQueue(kind: ReferenceKind): string {
 export const WAYPOST = fileURLToPath(
   new URL(import.meta.url.includes("/dist/") ? "../../bin/waypost.mjs" : "../bin/waypost.mjs", import.meta.url),
 );
-const REFERENCE_WORKER = fileURLToPath(
-  new URL(
-    import.meta.url.includes("/dist/") ? "reference/worker.js" : "../dist/bench/reference/worker.js",
-    import.meta.url,
-  ),
-);
+const REFERENCE_WORKER = besideBench("reference/worker.js");
+
+/** A compiled program of the bench. */
+export function besideBench(name: string): string {
+  return fileURLToPath(new URL(import.meta.url.includes("/dist/") ? name : `../dist/bench/${name}`, import.meta.url));
+}
 
 /** Starts servers and sink, does `body`, ends them; returns what it returns. */
 export async function withStand<T>(
@@ -68,6 +68,8 @@ export async function withStand<T>(
     readonly log: (line: string) => void;
     readonly clock?: ClockSetting;
     readonly postgresSettings?: Readonly<Record<string, string>>;
+    /** Files of the workspace besides the bench's own, or instead of them. */
+    readonly files?: WorkspaceFiles;
     /** Each worker leaves a CPU profile here when it ends. */
     readonly profile?: string;
   },
@@ -103,7 +105,7 @@ export async function withStand<T>(
         const logger = createLogger("warn", "bench", { write: (line) => console.error(line.trimEnd()) });
         const wired = wire(readEnvironment(told, SERVER_NEEDS), "bench", logger);
         try {
-          const published = await publishFiles(wired, benchWorkspace(), "bench");
+          const published = await publishFiles(wired, { ...benchWorkspace(), ...options.files }, "bench");
           if (published.kind === "refused")
             throw new Error(`the bench playbooks don't compile: ${JSON.stringify(published.diagnostics)}`);
           await seedPeople(wired);

@@ -199,8 +199,13 @@ test("bodies, paths and tokens that can't be understood: a problem that says whe
     "b2 refused",
     "b1 repeated",
   ]);
-  expect((await problem("POST", "/v1/events", { events: [event("c1"), { name: "go.given" }] }))[0]).toBe(400);
-  expect((await waypost.ask("POST", "/v1/events", event("c1"))).body).toEqual({ id: "c1", status: "accepted" });
+  expect((await problem("POST", "/v1/events", { events: [event("c1")], evnts: [] }))[0]).toBe(400);
+  const mixed = await waypost.ask("POST", "/v1/events", { events: [{ name: "go.given" }, event("c1")] });
+  expect([mixed.status, mixed.body.events.map(({ status }: Record<string, string>) => status)]).toEqual([
+    200,
+    ["refused", "accepted"],
+  ]);
+  expect((await waypost.ask("POST", "/v1/events", event("c1"))).body).toEqual({ id: "c1", status: "repeated" });
 
   const broken = { ...workspace(OLD), "walk/playbook.yaml": "playbook: walk\n\ttitle: x" };
   expect((await problem("POST", "/v1/playbooks", { files: broken }))[0]).toBe(422);

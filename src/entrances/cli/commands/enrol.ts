@@ -162,7 +162,9 @@ async function segmentMembers({ store }: Wired, segment: string): Promise<Readon
   return store.read(async (tx) => {
     const declared = Object.keys((await store.playbooks.configuration<Segments>(tx, "segments")) ?? {});
     if (!declared.includes(segment))
-      throw new AnswerNo(`There is no segment "${segment}". ${suggestion(segment, declared) ?? "None is declared."}`.trim());
+      throw new AnswerNo(
+        `There is no segment "${segment}". ${suggestion(segment, declared) ?? "None is declared."}`.trim(),
+      );
     return (await store.customers.segmentMembers(tx)).get(segment) ?? new Set();
   });
 }
