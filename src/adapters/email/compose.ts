@@ -170,9 +170,18 @@ function headerToken(text: string): string {
 
 const DELIVERY_ID = /^[\w-]{1,64}$/;
 
-/** Slack's three special characters; without `<` no link, mention or channel can be written. */
+/**
+ * Slack's three special characters: without `<` no link, mention or channel can be written. And what would become Slack's markup later, since a
+ * step's own text may have Markdown's links and bold (`mrkdwnOf`): a value's are broken up, unseen.
+ */
 function escapeMrkdwn(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+  return text
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;")
+    .replace(/\](?=\()/g, "]\u200b")
+    .replace(/^(?=\(https?:)/, "\u200b")
+    .replace(/\*(?=\*)/g, "*\u200b");
 }
 
 function nameOf({ template }: MailDraft): string {
