@@ -1,19 +1,8 @@
-import { gzipCodec } from "../../src/adapters/temporal/gzip-codec.js";
+import { type HistorySize, historySize } from "../history-size.js";
 import { figure, type Figure, resultOf, type SuiteResult } from "../figures.js";
 import { type FlowName, playbookOf } from "../playbooks.js";
 import { startJourney } from "../reference/journey.js";
 import { enrolAll, REFERENCE_KINDS, type ReferenceKind, type Stand, until } from "../stand.js";
-
-/** What one execution left in Temporal. */
-export interface HistorySize {
-  readonly events: number;
-  /** As the server counts it. */
-  readonly bytes: number;
-  /** Of these, the compiled plan: what the input is larger for carrying it. 0 for a hand-written workflow. */
-  readonly planBytes: number;
-  /** Event types and how often, for a look behind the figure. */
-  readonly types: Readonly<Record<string, number>>;
-}
 
 const FLOW_NAMES = ["reference", "ten", "ten_effects", "forty_effects"] as const satisfies readonly FlowName[];
 
@@ -50,42 +39,16 @@ async function historyOfReference(stand: Stand, flow: FlowName, kind: ReferenceK
 }
 
 async function sizeOf({ wired: { temporal }, signal }: Stand, workflowId: string): Promise<HistorySize> {
-  const handle = temporal.workflow.getHandle(workflowId);
   const isDone = () =>
-    handle.describe().then(
-      ({ status }) => status.name === "COMPLETED",
-      () => false,
-    );
+    temporal.workflow
+      .getHandle(workflowId)
+      .describe()
+      .then(
+        ({ status }) => status.name === "COMPLETED",
+        () => false,
+      );
   await until(`the end of ${workflowId}`, isDone, { signal });
-  const { raw } = await handle.describe();
-  const { events = [] } = await handle.fetchHistory();
-  const types: Record<string, number> = {};
-  for (const event of events ?? []) {
-    const [, type = "?"] =
-      /^(.*)EventAttributes$/.exec(Object.keys(event).find((key) => /Attributes$/.test(key)) ?? "") ?? [];
-    types[type] = (types[type] ?? 0) + 1;
-  }
-  const [input] = events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads ?? [];
-  return {
-    events: Number(raw.workflowExecutionInfo?.historyLength),
-    bytes: Number(raw.workflowExecutionInfo?.historySizeBytes),
-    planBytes: input?.data == null ? 0 : await planBytesOf(input as { data: Uint8Array }),
-    types,
-  };
-}
-
-/** What the input is larger for carrying its plan, as it lies in the history: compressed. */
-async function planBytesOf(input: { readonly data: Uint8Array }): Promise<number> {
-  const [payload] = await gzipCodec.decode([input]);
-  const { plan, ...rest } = JSON.parse(Buffer.from(payload?.data ?? []).toString()) as Record<string, unknown>;
-  if (plan === undefined) return 0;
-  const [whole, without] = await gzipCodec.encode(
-    [{ plan, ...rest }, rest].map((value) => ({
-      ...payload,
-      data: new Uint8Array(Buffer.from(JSON.stringify(value))),
-    })),
-  );
-  return (whole?.data?.length ?? 0) - (without?.data?.length ?? 0);
+  return historySize(temporal, workflowId);
 }
 
 function figuresOf(sizes: ReadonlyMap<string, readonly HistorySize[]>): Figure[] {
