@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Model } from "../src/customers/model.js";
 import type { Plan } from "../src/engine/plan.js";
+import type { Policy } from "../src/engine/policy.js";
 import type { Workspace } from "../src/ports/playbooks.js";
 import { workspaceOf } from "../src/operations/publish-files.js";
 import { compileWorkspace } from "../src/playbook/workspace.js";
@@ -12,7 +13,17 @@ import { DAY_MS, type Instant, parseInstant } from "../src/values/instant.js";
 import { sha256Hex } from "../src/values/sha256.js";
 import { parseTimeRule, type TimeRule } from "../src/values/time-rule.js";
 import { isolated } from "../test/equivalence/isolate.js";
-import { email, end, fact, model as plainModel, planFrom, policy, slack, task, wait } from "../test/engine/plans.js";
+import {
+  email,
+  end,
+  fact,
+  model as plainModel,
+  planFrom,
+  policy as plainPolicy,
+  slack,
+  task,
+  wait,
+} from "../test/engine/plans.js";
 import { SHIPPED_SCENARIOS } from "../test/scenarios/shipped.js";
 import { RANDOM_FIELDS, randomCase } from "../test/support/random-plans.js";
 import { ROOT } from "./program.js";
@@ -56,7 +67,7 @@ export async function loadOf(kind: LoadKind, seed: number, runs: number): Promis
   for (const scenario of base.scenarios) {
     const timelines = await simulate(base.setting, scenario);
     for (const { run, outcome, state, entries } of timelines) {
-      const upTo = entries.filter(({ at }) => at <= base.until);
+      const upTo = entries.filter(({ at }) => at <= scenario.until);
       const count = (kinds: readonly string[]) => upTo.filter((entry) => kinds.includes(entry.kind)).length;
       expected.set(run, {
         scenario,
@@ -71,8 +82,16 @@ export async function loadOf(kind: LoadKind, seed: number, runs: number): Promis
       });
     }
   }
+  // The domain runs on for years while the last deliveries settle: what is judged must still be there.
+  const { policy: published } = base.workspace.configurations as unknown as { policy: Policy };
+  const policy = { ...published, retention: mapValues(published.retention, { amount: 100, unit: "y" }) };
+  const configurations = { ...base.workspace.configurations, policy };
   const live = Array.from({ length: LIVE_ACCOUNTS }, (_, i) => `live-${i}`);
-  return { kind, ...base, expected, live };
+  return { kind, ...base, workspace: { ...base.workspace, configurations }, expected, live };
+}
+
+function mapValues<T extends object, V>(of: T, value: V): { [K in keyof T]: V } {
+  return Object.fromEntries(Object.keys(of).map((key) => [key, value])) as { [K in keyof T]: V };
 }
 
 interface Base {
@@ -131,9 +150,9 @@ function generated(seed: number, runs: number): Base {
     workspace: {
       playbooks: plans.map((plan) => ({ plan, source: "" })),
       templates: TEMPLATES,
-      configurations: { model, segments: {}, calendars, policy } as unknown as Workspace["configurations"],
+      configurations: { model, segments: {}, calendars, policy: plainPolicy } as unknown as Workspace["configurations"],
     },
-    setting: { plans, model, segments: {}, calendars, policy },
+    setting: { plans, model, segments: {}, calendars, policy: plainPolicy },
     scenarios,
     origin,
     until: origin + GENERATED_DAYS * DAY_MS,

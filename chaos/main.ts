@@ -314,8 +314,8 @@ async function settle(house: House, call: ReturnType<typeof caller>, stop: Abort
     while (performance.now() < giveUp && performance.now() - since < QUIET_MS) {
       await sleep(500, undefined, { signal: stop });
       const [row] = await sql`select (select count(*) from timeline)::int as lines,
-        (select string_agg(status || n, ',' order by status) from (select status, count(*) as n from deliveries where key not like 'digest|%' group by status) s) as deliveries,
-        (select count(*) from deliveries where status in ('claimed','wire','retry') and key not like 'digest|%')::int as open,
+        (select string_agg(status || n, ',' order by status) from (select status, count(*) as n from deliveries where key !~ '^(digest|overload)[|]' group by status) s) as deliveries,
+        (select count(*) from deliveries where status in ('claimed','wire','retry') and key !~ '^(digest|overload)[|]')::int as open,
         (select count(*) from events where status = 'pending' and at <= ${new Date(house.wired.clock.now()).toISOString()})::int as pending`;
       const now = JSON.stringify(row);
 

@@ -17,6 +17,10 @@ export class People {
   /** Live events of which one run must come, by id. */
   readonly pings = new Map<string, { readonly n: string; readonly account: string }>();
 
+  /** When whose task it was had done it, by the domain's clock: an answer that says an earlier instant came late. */
+  readonly reactedAt = new Map<string, Instant>();
+  #now: () => Instant = () => 0;
+
   constructor(private readonly load: Load) {
     this.#feed = new Feed(load.scenarios);
   }
@@ -48,6 +52,7 @@ export class People {
   meet(wired: Wired, hasty: Call, patient: Call): void {
     const call: Call = (method, path, body) => (path === "/v1/enrolments" ? patient : hasty)(method, path, body);
     this.#feed.meet({ wired, call: this.#noting(call) });
+    this.#now = wired.clock.now;
   }
 
   enrol(signal: AbortSignal): Promise<void> {
@@ -82,6 +87,8 @@ export class People {
         }
         await sleep(300);
       }
+      const task = /"task\\*":\\*"([^"\\]+)/.exec(JSON.stringify(message.blocks))?.[1];
+      if (task !== undefined && !this.reactedAt.has(task)) this.reactedAt.set(task, this.#now());
     })();
     await Promise.race([reacting, sleep(REACTION_MS)]);
   }
