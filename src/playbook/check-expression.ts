@@ -297,6 +297,12 @@ class Check {
   private literal(node: ASTNode, value: unknown): Typed {
     if (typeof value === "boolean") return { expression: { op: "literal", value }, type: "bool" };
     if (typeof value === "string") {
+      if (/\p{Surrogate}/u.test(value))
+        return this.refuse(
+          node,
+          "expression-bad-literal",
+          "A text can't contain half of a character; no fact ever does.",
+        );
       if (!value.includes("\0")) return { expression: { op: "literal", value }, type: "string" };
       return this.refuse(node, "expression-bad-literal", "A text can't contain the character NUL; no fact ever does.");
     }

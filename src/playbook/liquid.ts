@@ -248,6 +248,44 @@ const LITERAL = /^(?:"[^"]*"|'[^']*'|-?\d+(?:\.\d+)?(?![\w.])|(?:true|false|nil|
 const NOTHING = /^(?:nil|blank|empty)$/;
 const WITHOUT_TAGS = /\{\{|\{%/;
 
+interface Placeholder {
+  readonly index: number;
+  readonly 0: string;
+  /** Between `{{` and `}}`. */
+  readonly 1: string | undefined;
+  /** Between `{%` and `%}`. */
+  readonly 2: string | undefined;
+}
+
+/** Every `{{ … }}` and `{% … %}`, in order. One pass: what is never closed is looked for once, not from each place where it opens. */
+function* placeholders(source: string): Iterable<Placeholder> {
+  const closers = new Map([
+    ["{{", "}}"],
+    ["{%", "%}"],
+  ]);
+  const opens = /\{[{%]/g;
+  for (let open = opens.exec(source); open !== null && closers.size > 0; open = opens.exec(source)) {
+    const closer = closers.get(open[0]);
+    const close = closer === undefined ? -1 : source.indexOf(closer, open.index + 2);
+    if (close < 0) {
+      closers.delete(open[0]);
+      opens.lastIndex = open.index + 1;
+      continue;
+    }
+    const inner = source
+      .slice(open.index + 2, close)
+      .replace(/^-/, "")
+      .replace(/-$/, "");
+    yield {
+      index: open.index,
+      0: source.slice(open.index, close + 2),
+      1: open[0] === "{{" ? inner : undefined,
+      2: open[0] === "{%" ? inner : undefined,
+    };
+    opens.lastIndex = close + 2;
+  }
+}
+
 class LiquidReader {
   readonly uses: VariableUse[] = [];
   readonly problems: TextProblem[] = [];
@@ -257,7 +295,7 @@ class LiquidReader {
 
   read(): void {
     let at = 0;
-    for (const match of this.source.matchAll(/\{\{-?([\s\S]*?)-?\}\}|\{%-?([\s\S]*?)-?%\}/g)) {
+    for (const match of placeholders(this.source)) {
       this.plain(at, match.index);
       at = match.index + match[0].length;
       const inner = match[1] ?? match[2] ?? "";

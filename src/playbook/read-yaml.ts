@@ -187,6 +187,10 @@ class Reader {
       this.refuse(range, { code: "WP001", message: "Only finite numbers are allowed." });
       return null;
     }
+    if (typeof value === "string" && UNKEPT.test(value)) {
+      this.refuse(range, UNKEPT_TEXT);
+      return null;
+    }
     return typeof value === "string" || typeof value === "number" || typeof value === "boolean" ? value : null;
   }
 
@@ -226,6 +230,10 @@ class Reader {
         this.refuse(range, { code: "WP007", message });
         continue;
       }
+      if (UNKEPT.test(name)) {
+        this.refuse(range, UNKEPT_TEXT);
+        continue;
+      }
       if (isScalar(key) && key.anchor !== undefined)
         this.refuse(range, { code: "WP002", message: "Anchors are not allowed." });
       const at = [...path, name];
@@ -253,6 +261,15 @@ class Reader {
     this.diagnostics.push(this.place(range.start, range.end - range.start, problem));
   }
 }
+
+/** Escapes can write what no file may hold: Postgres keeps neither. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it is what is refused
+const UNKEPT = /[\u0000\p{Surrogate}]/u;
+const UNKEPT_TEXT: Problem = {
+  code: "WP007",
+  message: "A text can't hold U+0000 or half of a surrogate pair.",
+  hint: "Write the character itself, without an escape.",
+};
 
 /** Names that every JavaScript object has already: as keys they would be found where nobody wrote them. */
 const REFUSED_KEYS = new Set(["__proto__", "constructor", "prototype", "toString", "valueOf", "hasOwnProperty"]);
