@@ -1,9 +1,10 @@
 /** `npm run bench -- [SUITE …] [--json] [--rounds N] [--runs N] [--large] [--profile FOLDER]`: what Waypost costs, beside what it is compared with. */
-import { machine, printed, type SuiteResult } from "./figures.js";
+import { machine, printed, resultOf, type SuiteResult } from "./figures.js";
 import { withStand } from "./stand.js";
 import { enrolMany } from "./suites/enrol.js";
 import { history } from "./suites/history.js";
 import { memory } from "./suites/memory.js";
+import { nine, nineFiles } from "./suites/nine.js";
 import { SWEEP_FILES, sweep } from "./suites/sweep.js";
 import { throughput } from "./suites/throughput.js";
 import { wake } from "./suites/wake.js";
@@ -23,7 +24,12 @@ export interface BenchOptions {
 const SUITES: Readonly<Record<string, (options: BenchOptions) => Promise<SuiteResult>>> = {
   history: (options) => withStand(options, (stand) => history(stand, options)),
   throughput: (options) => withStand(options, (stand) => throughput(stand, options)),
-  wake: (options) => withStand(options, (stand) => wake(stand, options)),
+  wake: async (options) => {
+    const woken = await withStand(options, (stand) => wake(stand, options));
+    const runs = options.runs ?? 1_000;
+    const due = await withStand({ ...options, files: nineFiles(runs) }, (stand) => nine(stand, runs));
+    return resultOf("wake", [...woken.figures, ...due]);
+  },
   sweep: (options) => withStand({ ...options, files: SWEEP_FILES }, (stand) => sweep(stand, options)),
   enrol: (options) => withStand(options, (stand) => enrolMany(stand, options)),
   memory: (options) => withStand(options, (stand) => memory(stand, options)),

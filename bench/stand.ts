@@ -38,7 +38,7 @@ export interface Stand {
   /** CPU seconds of the two servers so far. */
   serversCpu(): { readonly temporal: number; readonly postgres: number };
   /** Accounts with a champion each; ids that have never been used. */
-  accounts(count: number): Promise<readonly string[]>;
+  accounts(count: number, fields?: Readonly<Record<string, string>>): Promise<readonly string[]>;
 }
 
 /** How the hand-written workflows perform their effects: an activity each, or a local one. */
@@ -153,7 +153,7 @@ function standOn(
       temporal: usageOf(pidOf(stack, "temporal")).cpuSeconds,
       postgres: usageOf(pidOf(stack, "postgres"), { children: true }).cpuSeconds,
     }),
-    async accounts(count) {
+    async accounts(count, fields = {}) {
       const ids = Array.from({ length: count }, () => `a-${++made}`);
       for (let from = 0; from < ids.length; from += ROWS_PER_BATCH_MAX / 2) {
         const some = ids.slice(from, from + ROWS_PER_BATCH_MAX / 2);
@@ -162,7 +162,7 @@ function standOn(
           {
             accounts: some.map((id) => ({
               id,
-              fields: { name: `Customer ${id}`, timezone: "UTC", locale: "en", arr: 1_000, tier: "growth", csm: "ann" },
+              fields: { name: `Customer ${id}`, timezone: "UTC", locale: "en", arr: 1_000, csm: "ann", ...fields },
             })),
             contacts: some.map((id) => ({
               id: `c-${id}`,
