@@ -301,7 +301,10 @@ function withoutUnused(struck: readonly Struck[], unused: readonly string[]): re
     .toReversed();
 }
 
-const QUIET_MS = 6_000;
+/** A killed worker's heartbeat is missed after 10 s, and its attempt repeated after 5 s more: until then nothing shows that a run will go on. */
+const QUIET_MS = 17_000;
+/** Where every run has ended, or waits for a person. */
+const QUIET_ENDED_MS = 4_000;
 const SETTLE_MAX_MS = 150_000;
 
 /** Until nothing moves any more, with everything up; what needs attention is tried again, as a person would. */
@@ -311,11 +314,13 @@ async function settle(house: House, call: ReturnType<typeof caller>, stop: Abort
     let last = "";
     let since = performance.now();
     const giveUp = performance.now() + SETTLE_MAX_MS;
-    while (performance.now() < giveUp && performance.now() - since < QUIET_MS) {
+    let quietMs = QUIET_MS;
+    while (performance.now() < giveUp && performance.now() - since < quietMs) {
       await sleep(500, undefined, { signal: stop });
       const [row] = await sql`select (select count(*) from timeline)::int as lines,
         (select string_agg(status || n, ',' order by status) from (select status, count(*) as n from deliveries where key !~ '^(digest|overload)[|]' group by status) s) as deliveries,
         (select count(*) from deliveries where status in ('claimed','wire','retry') and key !~ '^(digest|overload)[|]')::int as open,
+        (select count(*) from runs where status not in ('ended', 'parked'))::int as live,
         (select count(*) from events where status = 'pending' and at <= ${new Date(house.wired.clock.now()).toISOString()})::int as pending`;
       const now = JSON.stringify(row);
 
@@ -326,6 +331,7 @@ async function settle(house: House, call: ReturnType<typeof caller>, stop: Abort
       const isMoving = now !== last || (row?.["open"] as number) > 0 || (row?.["pending"] as number) > 0;
       if (!isUp || isMoving || parked.length > 0) since = performance.now();
       last = now;
+      quietMs = row?.["live"] === 0 ? QUIET_ENDED_MS : QUIET_MS;
     }
     if (performance.now() >= giveUp) log(`not quiet after ${SETTLE_MAX_MS / 1_000} s: ${last}`);
   } finally {
