@@ -1,7 +1,7 @@
 import { defineConfig } from "vitest/config";
 
 /** Rooms without a process, a port or a file: their tests need no stack and run first. */
-const PURE_ROOMS = ["values", "expression", "customers", "engine", "playbook", "simulation", "house"];
+const PURE_ROOMS = ["values", "expression", "customers", "engine", "playbook", "simulation", "naive", "house"];
 const pureTests = PURE_ROOMS.map((room) => `test/${room}/**/*.test.ts`);
 /** Starts and kills stacks of its own. */
 const localTests = ["test/local/**/*.test.ts"];

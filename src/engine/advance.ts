@@ -128,7 +128,9 @@ function settle(m: Machine, limit: Instant | undefined): void {
       continue;
     }
     const timer = nextTimer(m.state);
-    if (event !== undefined && event.at <= until && (timer === undefined || event.at <= timer.due)) handleNext(m);
+    // A timer that is overdue ends now, not when it was due: what has happened by now comes before it.
+    const ends = timer === undefined ? undefined : Math.max(timer.due, m.state.clock);
+    if (event !== undefined && event.at <= until && (ends === undefined || event.at <= ends)) handleNext(m);
     else if (limit !== undefined && timer !== undefined && timer.due <= limit) fire(m, timer);
     else {
       if (limit !== undefined) m.reach(limit);

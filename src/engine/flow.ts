@@ -271,7 +271,16 @@ export function iterationOver(m: Machine, key: string, facts: Readonly<Record<st
     return;
   }
   m.patch(key, { phase: "arm" });
-  startTimer(m, key, { kind: "after", duration: step.every }, position.iterationAt ?? m.state.clock);
+  const every: TimeRule = { kind: "after", duration: step.every };
+  if (exactMs(every) === undefined) behind(m, key);
+  startTimer(m, key, every, position.iterationAt ?? m.state.clock);
+}
+
+/** What a step asks for when its children are over is asked for behind those that wait already. */
+function behind(m: Machine, key: string): void {
+  const position = required(m, key);
+  m.drop(key);
+  m.put(key, position);
 }
 
 /** A block's instant is known, at arming, when it fires, or after its date moved. */
@@ -364,7 +373,10 @@ function childOver(m: Machine, parent: string, body: string): void {
     }
     case "repeat":
       if (step.until === undefined || outsideFacts(step.until).length === 0) iterationOver(m, parent, {});
-      else m.patch(parent, { phase: "decide" });
+      else {
+        m.patch(parent, { phase: "decide" });
+        behind(m, parent);
+      }
       return;
     case "around":
       setBlock(m, parent, Number(body), { ...container.blocks?.[Number(body)], status: "done" });

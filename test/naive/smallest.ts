@@ -1,0 +1,83 @@
+import type { Plan, Step } from "../../src/engine/plan.js";
+import type { Scenario } from "../../src/simulation/records.js";
+
+interface Case {
+  readonly plan: Plan;
+  readonly scenario: Scenario;
+}
+
+/** The case with as much as possible taken away (steps, guards, exits, events, reactions) so that it still differs: until nothing more can go. */
+export async function smallest(from: Case, differs: (one: Case) => Promise<boolean>): Promise<Case> {
+  let best = from;
+  for (let isSmaller = true; isSmaller; ) {
+    isSmaller = false;
+    for (const one of smaller(best)) {
+      if (!(await differs(one))) continue;
+      best = one;
+      isSmaller = true;
+      break;
+    }
+  }
+  return best;
+}
+
+/** Each way to take one thing away. */
+function* smaller({ plan, scenario }: Case): Generator<Case> {
+  for (const steps of fewer(plan.steps)) yield { plan: { ...plan, steps }, scenario };
+  for (const steps of fewer(plan.onExit.steps))
+    yield { plan: { ...plan, onExit: { ...plan.onExit, steps } }, scenario };
+  for (const exits of without(plan.exits)) yield { plan: { ...plan, exits }, scenario };
+  if (plan.goal !== undefined) {
+    const { goal: _goal, ...rest } = plan;
+    yield { plan: rest, scenario };
+  }
+  for (const script of without(scenario.script)) yield { plan, scenario: { ...scenario, script } };
+  for (const reactions of without(scenario.reactions)) yield { plan, scenario: { ...scenario, reactions } };
+}
+
+function* without<T>(list: readonly T[]): Generator<readonly T[]> {
+  for (const i of list.keys()) yield list.filter((_, j) => j !== i);
+}
+
+/** The list with a step less, or with one made smaller inside. */
+function* fewer(steps: readonly Step[]): Generator<readonly Step[]> {
+  yield* without(steps);
+  for (const [i, step] of steps.entries())
+    for (const one of lesser(step)) yield steps.map((other, j) => (j === i ? one : other));
+}
+
+function* lesser(step: Step): Generator<Step> {
+  if (step.if !== undefined) {
+    const { if: _if, ...rest } = step;
+    yield rest as Step;
+  }
+  if (Array.isArray(step.onError)) for (const onError of fewer(step.onError)) yield { ...step, onError };
+  switch (step.kind) {
+    case "wait_for":
+      for (const otherwise of fewer(step.otherwise)) yield { ...step, otherwise };
+      break;
+    case "task":
+      if (step.wait === undefined) break;
+      for (const otherwise of fewer(step.wait.otherwise)) yield { ...step, wait: { ...step.wait, otherwise } };
+      break;
+    case "choose":
+      for (const [i, branch] of step.branches.entries())
+        for (const steps of fewer(branch.steps))
+          yield { ...step, branches: step.branches.map((one, j) => (j === i ? { ...one, steps } : one)) };
+      for (const otherwise of fewer(step.else)) yield { ...step, else: otherwise };
+      break;
+    case "parallel":
+      for (const [i, branch] of step.branches.entries())
+        for (const steps of fewer(branch.steps))
+          yield { ...step, branches: step.branches.map((one, j) => (j === i ? { ...one, steps } : one)) };
+      break;
+    case "repeat":
+      for (const inner of fewer(step.steps)) yield { ...step, steps: inner };
+      break;
+    case "around":
+      for (const blocks of without(step.blocks)) yield { ...step, blocks };
+      for (const [i, block] of step.blocks.entries())
+        for (const one of lesser(block.step))
+          yield { ...step, blocks: step.blocks.map((other, j) => (j === i ? { ...other, step: one } : other)) };
+  }
+}
