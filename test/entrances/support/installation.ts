@@ -28,6 +28,7 @@ export interface Installation {
   /** `{ status, body, headers }` of a request with JSON. */
   ask(method: string, path: string, options?: Asking): Promise<Answered>;
   startWorker(): Promise<Running>;
+  stopWorkers(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -119,6 +120,9 @@ export async function startInstallation(
       };
       workers.push(worker);
       return worker;
+    },
+    async stopWorkers() {
+      for (const worker of workers.splice(0)) await worker.stop();
     },
     async stop() {
       for (const worker of workers) await worker.stop();
