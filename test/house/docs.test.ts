@@ -91,7 +91,7 @@ describe("YAML in the docs", () => {
       const { value: model } = readModel(SHIPPED["model.yaml"]);
       const readers: Readonly<Record<string, () => { diagnostics: readonly unknown[] }>> = {
         "model.yaml": () => readModel(text),
-        "policy.yaml": () => readPolicy(text, model),
+        "policy.yaml": () => readPolicy(text, model, readCalendars(SHIPPED["calendars.yaml"]).value),
         "segments.yaml": () => readSegments(text, model),
         "calendars.yaml": () => readCalendars(text),
         "health.yaml": () => readHealth(text, model),
