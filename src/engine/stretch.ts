@@ -18,7 +18,7 @@ export interface StretchWorld {
   perform(command: Command, asOf: Instant, status: RunStatusWord): Promise<Answer>;
   /**
    * Writes what the run has to tell, as a whole; unless undelivered events wait for the run: then they are handed over and nothing is written. Nothing is
-   * written either of a run that would rest (`response.isResting`), while something that comes earlier is not done yet: `later`.
+   * written either of a run that would rest (`response.isResting`) or end (no `response`), while something that comes earlier is not done yet: `later`.
    */
   write(told: Told): Promise<readonly RunEvent[] | "later">;
   /** True once the domain clock has reached the instant. */
@@ -110,7 +110,8 @@ export async function stretch(
       if (command.kind === "close") {
         // Nothing that arrives now changes that the run ends; but what came before a timer that led here does.
         const events = await world.write({ ...told(), isSure: before === undefined });
-        if (events !== "later" && events.length > 0) {
+        if (events === "later") return cut();
+        if (events.length > 0) {
           take(events);
           continue;
         }

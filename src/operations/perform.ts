@@ -159,7 +159,8 @@ export function storeWorld(
 
     async write({ asOf, entries, status, position, taken, response, isSure }) {
       const mayRest = response?.isResting === true;
-      if (mayRest && !(await isTurn(asOf))) return "later";
+      const isEnding = response === undefined;
+      if ((mayRest || isEnding) && !(await isTurn(asOf))) return "later";
       const events = await store.transaction(async (tx) => {
         // Whoever tells a run of something holds the lock: nothing is missed while it goes to rest.
         if (mayRest && order !== undefined) await store.lockAccounts(tx, [session.run.accountId]);
