@@ -28,6 +28,9 @@ import { walk } from "../src/engine/walk.js";
 import type { OperatorVerb, RunStart } from "../src/ports/workflows.js";
 import type { Instant } from "../src/values/instant.js";
 
+/** A run with a longer history continues as new: wherever it wakes uncached all of it is replayed, and while that goes on more may come. */
+const HISTORY_LENGTH_MAX = 1_000;
+
 /** What an execution starts from: a new run, or one that continues with the state it had. */
 export interface RunPlaybookInput extends RunStart {
   readonly state?: RunState;
@@ -93,7 +96,9 @@ export async function runPlaybook(input: RunPlaybookInput): Promise<string> {
 
   function domainNow(): Instant {
     const real = Date.now();
-    return clock.scale === 1 ? real : Math.floor(clock.domainOrigin + (real - clock.realOrigin) * clock.scale);
+    if (clock.scale === 1) return real;
+    const played = Math.floor(clock.domainOrigin + (real - clock.realOrigin) * clock.scale);
+    return Math.min(played, clock.until ?? played);
   }
 
   /** Stretches whose answers are in the history for good: a workflow task has been completed since. Only what the store may forget depends on it. */
@@ -126,13 +131,14 @@ export async function runPlaybook(input: RunPlaybookInput): Promise<string> {
       persist: (request) => persist(request, inbox),
       arrived: () => inbox.splice(0),
       idle: async (until) => {
-        if (until === undefined) await condition(() => inbox.length > 0);
+        if (until === undefined || until > (clock.until ?? until)) await condition(() => inbox.length > 0);
         else await condition(() => inbox.length > 0, Math.max(1, Math.ceil((until - domainNow()) / clock.scale)));
       },
       now: domainNow,
       tellsRest: clock.scale !== 1 && clock.ordered === true,
       isLong: async () => {
-        if (!workflowInfo().continueAsNewSuggested) return false;
+        const { historyLength, continueAsNewSuggested } = workflowInfo();
+        if (!continueAsNewSuggested && historyLength < HISTORY_LENGTH_MAX) return false;
         // Behind a timer, never behind a stretch: where a task is done again, Temporal gives a local activity's result
         // before the signals of the same task, and those would be lost with this execution.
         await condition(() => false, 1);

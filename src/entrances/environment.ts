@@ -232,12 +232,13 @@ export function describeVariables(): readonly {
 }
 
 /** A setting as `WAYPOST_CLOCK` has it, for the processes that one starts. */
-export function clockVariable({ scale, realOrigin, domainOrigin, ordered }: ClockSetting): string {
+export function clockVariable({ scale, realOrigin, domainOrigin, ordered, until }: ClockSetting): string {
   return JSON.stringify({
     scale,
     realOrigin: formatInstant(realOrigin),
     domainOrigin: formatInstant(domainOrigin),
     ...(ordered === undefined ? {} : { ordered }),
+    ...(until === undefined ? {} : { until: formatInstant(until) }),
   });
 }
 
@@ -313,6 +314,7 @@ const clockSetting = z.strictObject({
   realOrigin: instant,
   domainOrigin: instant,
   ordered: z.boolean().optional(),
+  until: instant.optional(),
 });
 
 function readClock(text: string): ClockSetting {

@@ -7,6 +7,9 @@ import type { MailboxStats } from "./mailbox-messages.js";
 export interface Moment {
   readonly at: Instant;
   readonly runs: readonly ApiRun[];
+  readonly tasks: { readonly open: number; readonly done: number; readonly escalated: number };
+  /** How many accounts have each status. */
+  readonly health: readonly (readonly [string, number])[];
   readonly mails: MailboxStats;
   readonly posts: DeskStats;
   readonly restarts: number;
@@ -36,10 +39,10 @@ export class DemoTable {
   }
 }
 
-export function lineOf({ at, runs, mails, posts, restarts }: Moment): string {
+export function lineOf({ at, runs, tasks, mails, posts, restarts }: Moment): string {
   const live = runs.filter((run) => run.status !== "ended").length;
   const parked = runs.filter((run) => run.status === "parked").length;
-  return `${day(at)}  ${runs.length} runs, ${live} live${parked > 0 ? `, ${parked} need attention` : ""}  ${mails.distinct} mails  ${posts.posts} Slack posts, ${posts.interactions} clicks${restarts > 0 ? `  worker restarted ${restarts}×` : ""}`;
+  return `${day(at)}  ${runs.length} runs, ${live} live${parked > 0 ? `, ${parked} need attention` : ""}  ${mails.distinct} mails  ${tasks.open} tasks open, ${tasks.done} done  ${posts.posts} Slack posts, ${posts.interactions} clicks${restarts > 0 ? `  worker restarted ${restarts}×` : ""}`;
 }
 
 export function tableOf(moment: Moment): string[] {
@@ -53,6 +56,9 @@ export function tableOf(moment: Moment): string[] {
     lines.push(`${playbook.padEnd(22)} ${String(live.length).padStart(3)} live   ended: ${joined(outcomes, 8) || "–"}`);
     lines.push(`${"".padEnd(22)}     at: ${joined(steps, STEPS_SHOWN) || "–"}`);
   }
+  const { open, done, escalated } = moment.tasks;
+  lines.push("", `${"Tasks".padEnd(22)} ${String(open).padStart(3)} open   ${done} done, ${escalated} escalated`);
+  lines.push(`${"Health".padEnd(22)}          ${joined(moment.health, 4) || "not measured yet"}`);
   return lines;
 }
 

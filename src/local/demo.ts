@@ -94,6 +94,7 @@ async function demoOn(
     realOrigin: Date.now() + LEAD_MS,
     domainOrigin: YEAR_BEGINS,
     ordered: true,
+    until: YEAR_BEGINS + YEAR_DAYS * DAY_MS,
   };
   const clock = systemClock(setting);
   const problems: string[] = [];
@@ -136,7 +137,7 @@ async function demoOn(
       kills === undefined
         ? undefined
         : disturb(faultsOf(kills.count, kills.seed), yearMs, () => killed(system, clock), say, signal);
-    const watching = watch(table, api, system, clock, signal, () => isOver);
+    const watching = watch(table, stack.databaseUrl, api, system, clock, signal, () => isOver);
     await feed(api, portfolio, clock, signal, problems);
     await sleep(clock.realMsUntil(YEAR_BEGINS + YEAR_DAYS * DAY_MS), undefined, { signal });
     await disturbing;
@@ -471,17 +472,26 @@ function killed(system: LocalSystem, clock: Clock): string {
 
 async function watch(
   table: DemoTable,
+  databaseUrl: string,
   api: DemoApi,
   system: LocalSystem,
   clock: Clock,
   signal: AbortSignal,
   isOver: () => boolean,
 ): Promise<void> {
+  const database = openDatabase(databaseUrl, { poolMax: 1, applicationName: "waypost demo" });
   while (!isOver() && !signal.aborted) {
     try {
+      const [tasks] = await database.client<{ open: number; done: number; escalated: number }[]>`
+        select count(*) filter (where status = 'open')::int as open, count(*) filter (where status = 'done')::int as done,
+          count(*) filter (where escalated > 0)::int as escalated from tasks`;
+      const health = await database.client<{ status: string; count: number }[]>`
+        select status, count(*)::int as count from health group by status order by status`;
       table.show({
         at: clock.now(),
         runs: await api.runs(),
+        tasks: tasks ?? { open: 0, done: 0, escalated: 0 },
+        health: health.map(({ status, count }) => [status, count]),
         mails: system.mailbox.stats(),
         posts: system.desk.stats(),
         restarts: system.worker.restarts(),
@@ -491,6 +501,7 @@ async function watch(
     }
     await sleep(table.everyMs, undefined, { signal }).catch(() => {});
   }
+  await database.close();
 }
 
 async function summarise(api: DemoApi, databaseUrl: string, system: LocalSystem): Promise<DemoSummary> {

@@ -20,4 +20,6 @@ export interface ClockSetting {
   readonly domainOrigin: Instant;
   /** True: domain time is an order, too (`ports/order.ts`). Only above scale 1. */
   readonly ordered?: boolean | undefined;
+  /** Domain time stands still from here on, and what is late catches up. Only above scale 1. */
+  readonly until?: Instant | undefined;
 }
