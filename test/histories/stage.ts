@@ -52,6 +52,8 @@ export interface StagedRun {
   /** Its outcome, once it has ended. */
   ended(): Promise<string>;
   lines(): readonly string[];
+  /** How many events it has taken in and written. */
+  taken(): number;
   /** Each execution's history, first to last. */
   histories(): Promise<readonly History[]>;
 }
@@ -72,6 +74,7 @@ export async function openStage(address: string, bundle: WorkflowBundleWithSourc
     string,
     { readonly world: SimulatedWorld; readonly run: SimulatedRun; readonly how: Staging }
   >();
+  const taken = new Map<string, number>();
   const calls = new Map<string, number>();
   const count = (what: string): number => {
     const times = (calls.get(what) ?? 0) + 1;
@@ -100,6 +103,12 @@ export async function openStage(address: string, bundle: WorkflowBundleWithSourc
         ...open,
         perform: async (command, asOf, status) =>
           how.answer?.(command, count(`${id} ${command.key}`)) ?? open.perform(command, asOf, status),
+        write: async (told) => {
+          const events = await open.write(told);
+          if (events.length === 0 && told.response !== undefined)
+            taken.set(id, (taken.get(id) ?? 0) + told.taken.length);
+          return events;
+        },
       });
     },
     persist: async ({ run: id, command, asOf }) => {
@@ -214,6 +223,7 @@ export async function openStage(address: string, bundle: WorkflowBundleWithSourc
         },
         ended: () => handle.result() as Promise<string>,
         lines: () => run.timeline.map(({ kind, step }) => (step === undefined ? kind : `${kind} ${step}`)),
+        taken: () => taken.get(id) ?? 0,
         async histories() {
           const all: History[] = [];
           for (let runId: string | undefined = first; runId !== undefined && runId !== ""; ) {
