@@ -216,7 +216,7 @@ function fingerprintOfSources(folders = sourceFolders()) {
 
 function copyAssets(from, to) {
   for (const path of filesBelow(from)) {
-    if (/(?<!\.d)\.[cm]?tsx?$/.test(path) || /\.d\.[cm]?ts$/.test(path)) continue;
+    if (/(?<!\.d)\.[cm]?tsx?$/.test(path) || /\.d\.[cm]?ts$/.test(path) || /README\.md$/.test(path)) continue;
     const target = join(to, path.slice(from.length + 1));
     mkdirSync(dirname(target), { recursive: true });
     copyFileSync(path, target);

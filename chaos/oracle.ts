@@ -214,18 +214,21 @@ async function judgeWith(sql: postgres.Sql, evidence: Evidence): Promise<Verdict
       detail: Record<string, unknown> | null;
     }[];
   const timelines = grouped(lines, (line) => line.run_id);
-  const onExit = new Map(
-    load.workspace.playbooks.map(({ plan }) => [plan.playbook, JSON.stringify(plan.onExit.steps)]),
-  );
+  const onExit = new Map(load.workspace.playbooks.map(({ plan }) => [plan.playbook, plan.onExit]));
   for (const [run, list] of timelines) {
     const gap = list.findIndex((line, i) => line.seq !== i + 1);
     if (gap >= 0) broken.push({ what: "timeline with a gap", run, detail: `at ${gap + 1}` });
     const back = list.findIndex((line, i) => i > 0 && line.at < (list[i - 1] as { at: number }).at);
     if (back >= 0) broken.push({ what: "timeline out of order", run, detail: `at ${back + 1}: ${list[back]?.kind}` });
     const left = list.findIndex(({ kind }) => ["run.exited", "run.goal_met", "run.stopped"].includes(kind));
-    for (const line of left < 0 ? [] : list.slice(left + 1))
-      if (line.kind === "email.sent" && !onExit.get(run.split("/")[1] ?? "")?.includes(`"id":"${line.step}"`))
-        broken.push({ what: "a mail after the exit", run, detail: line.step ?? "" });
+    const rule = onExit.get(run.split("/")[1] ?? "");
+    for (const line of left < 0 ? [] : list.slice(left + 1)) {
+      if (line.kind !== "email.sent" || JSON.stringify(rule?.steps).includes(`"id":"${line.step}"`)) continue;
+      // What was deferred before the exit, and is kept by the plan's own word.
+      const wasDeferred = list.slice(0, left).some(({ kind, step }) => kind === "email.deferred" && step === line.step);
+      if (rule?.deferredEmail === "keep" && wasDeferred) continue;
+      broken.push({ what: "a mail after the exit", run, detail: line.step ?? "" });
+    }
     if (list.filter(({ kind }) => kind === "run.ended").length > 1) broken.push({ what: "ended twice", run });
     const told = list.filter(({ kind }) => kind === "email.sent").length;
     const arrived = rows.filter(
