@@ -52,9 +52,11 @@ export function filledIn(submission: ViewSubmission): Readonly<Record<string, st
   return filled;
 }
 
-const interactive = z.looseObject({ type: z.string(), user, team: z.looseObject({ id: z.string() }).nullish() });
+/** Bolt keeps its clients under the workspace's id: a name that every object has would be none of them. */
+const workspace = z.looseObject({ id: z.string().regex(/^[A-Z0-9]{1,40}$/) }).nullish();
+const interactive = z.looseObject({ type: z.string(), user, team: workspace, enterprise: workspace });
 const event = z.looseObject({ type: z.string(), event: z.looseObject({ type: z.string() }) });
-const command = z.looseObject({ command: z.string(), user_id: z.string() });
+const command = z.looseObject({ command: z.string(), user_id: z.string(), text: z.string() });
 
 /** Whether it is what Slack would send: a click, a form, an event, a command, or a kind that we leave to Bolt. The rest of them Bolt stumbles over. */
 export function isOfSlack(payload: Readonly<Record<string, unknown>>): boolean {
