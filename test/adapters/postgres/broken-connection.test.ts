@@ -1,3 +1,4 @@
+import { type AddressInfo, connect, createServer } from "node:net";
 import { sql } from "drizzle-orm";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Database, inside, openDatabase } from "../../../src/adapters/postgres/database.js";
@@ -100,5 +101,36 @@ test("a connection that falls silent under a statement is given up, and the next
   } finally {
     await own.close();
     await proxy.stop();
+  }
+});
+
+test("a connection that breaks while the driver asks for its array types fails who waits for it, and nobody else", async () => {
+  const unhandled: unknown[] = [];
+  const note = (error: unknown) => void unhandled.push(error);
+  process.on("unhandledRejection", note);
+  const to = new URL(fresh.url);
+  const door = createServer((near) => {
+    const far = connect(Number(to.port), to.hostname);
+    far.on("error", () => near.destroy());
+    near.on("error", () => far.destroy());
+    far.pipe(near);
+    near.on("data", (bytes: Buffer) => {
+      if (bytes.includes("pg_catalog.pg_type")) near.resetAndDestroy();
+      else far.write(bytes);
+    });
+  });
+  await new Promise<void>((resolve) => door.listen(0, "127.0.0.1", () => resolve()));
+  const url = new URL(fresh.url);
+  url.host = `127.0.0.1:${(door.address() as AddressInfo).port}`;
+  const brittle = openDatabase(url.toString(), { poolMax: 1 });
+  try {
+    const asked = brittle.read((tx) => inside(tx).execute(sql`select 1 as one`));
+    await expect(asked).rejects.toBeInstanceOf(StoreUnavailable);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(unhandled).toEqual([]);
+  } finally {
+    process.off("unhandledRejection", note);
+    await brittle.close();
+    door.close();
   }
 });
