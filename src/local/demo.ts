@@ -103,6 +103,8 @@ async function demoOn(
     "demo",
     createLogger("error", "demo"),
   );
+  const horizon = horizonIn(ours);
+  await horizon(YEAR_BEGINS);
   const people = new DemoPeople({
     diary: diaryIn(ours, signal),
     script: readPeopleScript(join(portfolio, "people.yaml"), readFileSync(join(portfolio, "people.yaml"), "utf8")),
@@ -138,7 +140,7 @@ async function demoOn(
         ? undefined
         : disturb(faultsOf(kills.count, kills.seed), yearMs, () => killed(system, clock), say, signal);
     const watching = watch(table, stack.databaseUrl, api, system, clock, signal, () => isOver);
-    await feed(api, portfolio, clock, signal, problems);
+    await feed(api, portfolio, clock, horizon, signal, problems);
     await sleep(clock.realMsUntil(YEAR_BEGINS + YEAR_DAYS * DAY_MS), undefined, { signal });
     await disturbing;
     const leftBehind = await settled(ours, YEAR_BEGINS + YEAR_DAYS * DAY_MS, signal);
@@ -382,6 +384,8 @@ async function feed(
   api: DemoApi,
   portfolio: string,
   clock: Clock,
+  /** Told up to where everything is fed: nothing later has its turn. */
+  horizon: (next: Instant | undefined) => Promise<void>,
   signal: AbortSignal,
   problems: string[],
 ): Promise<void> {
@@ -390,6 +394,12 @@ async function feed(
   let [event, update] = [await events.next(), await updates.next()];
   while (!event.done || !update.done) {
     signal.throwIfAborted();
+    await horizon(
+      Math.min(
+        event.done ? Number.MAX_SAFE_INTEGER : event.value.at,
+        update.done ? Number.MAX_SAFE_INTEGER : update.value.at,
+      ),
+    );
     const now = clock.now();
     const batch: Record<string, unknown>[] = [];
     while (!event.done && event.value.at <= now + AHEAD_MS && batch.length < EVENTS_PER_CALL) {
@@ -423,6 +433,23 @@ async function feed(
     }
     if (batch.length < EVENTS_PER_CALL) await sleep(FEED_EVERY_MS, undefined, { signal });
   }
+  await horizon(undefined);
+}
+
+/** What is not fed yet, as a due item of everybody's: on a busy machine the systems of record would be late, too. */
+function horizonIn({ store, order }: Wired): (next: Instant | undefined) => Promise<void> {
+  const id = "announced/feed";
+  let last: Instant | undefined;
+  return async (next) => {
+    if (next === last) return;
+    last = next;
+    await store.transaction((tx) =>
+      next === undefined
+        ? store.due.disarm(tx, [id])
+        : store.due.arm(tx, [{ id, kind: "announced", at: next, payload: {} }]),
+    );
+    order?.moved();
+  };
 }
 
 async function* dated(path: string): AsyncGenerator<Dated, undefined> {

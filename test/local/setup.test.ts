@@ -126,7 +126,7 @@ test("kill -9 of the command in front of it ends the program too", async () => {
 test.each([[["nonsense"]], [[]]])("used wrongly (%j) it says how, and ends with 2", async (words) => {
   const { code, stderr } = await run(...words);
   expect(code).toBe(2);
-  expect(stderr).toBe("waypost: Usage: npm run demo|test|build|check [-- ARGUMENTS]\n");
+  expect(stderr).toBe("waypost: Usage: npm run demo|test|bench|build|chaos|check [-- ARGUMENTS]\n");
 });
 
 test("an old Node is told what is needed", async () => {
