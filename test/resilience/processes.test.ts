@@ -105,7 +105,8 @@ test("a server starts without Postgres and Temporal, says so, and answers 503 wi
       "5",
       "urn:waypost:problem:unavailable",
     ]);
-    const body = `payload=${encodeURIComponent("{}")}`;
+    const click = { type: "block_actions", user: { id: "U1" }, actions: [{ action_id: "task:complete" }] };
+    const body = `payload=${encodeURIComponent(JSON.stringify(click))}`;
     const time = String(Math.floor(Date.now() / 1000));
     const signature = `v0=${createHmac("sha256", waypost.environment.SLACK_SIGNING_SECRET as string)
       .update(`v0:${time}:${body}`)
