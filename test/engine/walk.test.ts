@@ -4,7 +4,8 @@ import type { Command, Outcome } from "../../src/engine/command.js";
 import type { RunEvent } from "../../src/engine/event.js";
 import type { Answer, PerformResponse, PersistRequest } from "../../src/engine/perform.js";
 import type { Plan, Step } from "../../src/engine/plan.js";
-import { statusOf, stretch, type Told } from "../../src/engine/stretch.js";
+import type { RunState } from "../../src/engine/state.js";
+import { follow, NotYetItsTurn, statusOf, stretch, type Told } from "../../src/engine/stretch.js";
 import type { TimelineEntry } from "../../src/engine/timeline.js";
 import { walk } from "../../src/engine/walk.js";
 import { choose, email, end, fact, has, is, on, parallel, planFrom, repeat, slack, wait, waitFor } from "./plans.js";
@@ -206,6 +207,63 @@ test("an event from before the last timer decides, though nothing is asked for b
   const plan = planFrom([wait("w", "2h"), end("done")], { exits: [{ when: { event: "left" }, outcome: "left" }] });
   const { state } = await rehearse(plan, { events: [event("left", "2026-03-02T10:00")] });
   expect(state.outcome).toBe("left");
+});
+
+describe("where it is not yet a run's turn", () => {
+  const plan = planFrom([slack("a"), wait("w", "1h"), slack("b")]);
+  /** Nothing later than this has its turn. */
+  async function upTo(turn: number, from: RunState = newRun(plan, RUN)) {
+    const told: Told[] = [];
+    const response = await stretch(plan, from, [], {
+      hasReached: () => true,
+      mayGoOn: () => true,
+      perform: async (command, asOf) =>
+        asOf > turn ? { kind: "later" } : { kind: "outcome", outcome: well(command, asOf) },
+      write: async (one) => {
+        const mustWait = one.response === undefined || one.response.isResting;
+        if (mustWait && one.asOf > turn) return "later";
+        told.push(one);
+        return [];
+      },
+    });
+    return { response, told };
+  }
+
+  test("what came before is told, the timer is taken back, and it asks again", async () => {
+    const { response, told } = await upTo(START);
+    expect(response.isResting).toBe(false);
+    expect(response.log.map((item) => item.kind)).toEqual(["start", "performed"]);
+    expect(told.map(({ isSure, entries }) => [isSure, entries.map(({ kind }) => kind)])).toEqual([
+      [true, ["run.started", "slack.posted", "wait.began"]],
+    ]);
+  });
+
+  test("a run that would end waits for its turn, too", async () => {
+    const waits = planFrom([wait("w", "1h"), wait("v", "1h")]);
+    const told: boolean[] = [];
+    const response = await stretch(waits, newRun(waits, RUN), [], {
+      hasReached: () => true,
+      mayGoOn: () => true,
+      perform: async (command, asOf) => ({ kind: "outcome", outcome: well(command, asOf) }),
+      write: async ({ response: answer }) => {
+        if (answer === undefined) return "later";
+        told.push(answer.isResting);
+        return [];
+      },
+    });
+    expect([response.log.map(({ kind }) => kind), response.isResting, told]).toEqual([["start"], false, [false]]);
+  });
+
+  test("nothing came of it: said as an error, to be asked again", async () => {
+    const waiting = await rehearse(plan, { until: START + 1 });
+    await expect(upTo(START, { ...waiting.state, journal: [] })).rejects.toThrow("something that comes earlier");
+    await expect(upTo(START - 1, { ...waiting.state, journal: [] })).rejects.toThrow(NotYetItsTurn);
+  });
+});
+
+test("a log with an event that nobody offered is another run's", () => {
+  const plan = planFrom([slack("a")]);
+  expect(() => follow(plan, newRun(plan, RUN), { kind: "took", id: "e9" }, [])).toThrow("was not offered: e9");
 });
 
 describe("a worker that was away: what has happened meanwhile", () => {
