@@ -129,16 +129,22 @@ export function storeWorld(
   async function isTurn(at: Instant): Promise<boolean> {
     if (order === undefined || turnAt === at) return true;
     const { id: runId, accountId } = session.run;
-    const isTold = await store.transaction(async (tx) => {
-      const events = await undelivered(session, tx, at, 1);
-      if (events.length === 0) await order.store.wakes(tx, runId, at);
-      return events.length > 0;
-    });
-    if (isTold) return true;
-    const waitMs = Math.max(0, turnUntil - performance.now());
-    if (!(await order.untilTurn({ rank: "run", at, accountId, runId }, waitMs))) return false;
-    turnAt = at;
-    return true;
+    const turn = { rank: "run", at, accountId, runId } as const;
+    for (;;) {
+      const isTold = await store.transaction(async (tx) => {
+        const events = await undelivered(session, tx, at, 1);
+        if (events.length === 0) await order.store.wakes(tx, runId, at);
+        return events.length > 0;
+      });
+      if (isTold) return true;
+      // Told of what it has in hand already, a run has its turn as well, by the order's rule: so it is asked again.
+      if (await order.isTurn(turn)) {
+        turnAt = at;
+        return true;
+      }
+      const waitMs = turnUntil - performance.now();
+      if (waitMs <= 0 || !(await order.untilTurn(turn, waitMs))) return false;
+    }
   }
 
   return {
