@@ -57,9 +57,8 @@ export async function stretch(
 ): Promise<PerformResponse> {
   let now = stand(plan, from);
   let log: LogItem[] = [];
-  let taken: string[] = [];
   /** Where the run stood before ticks that nothing has come of yet. */
-  let before: { readonly now: Advanced; readonly log: LogItem[]; readonly taken: string[] } | undefined;
+  let before: { readonly now: Advanced; readonly log: LogItem[] } | undefined;
   let done = 0;
 
   const move = (item: LogItem): void => {
@@ -67,30 +66,24 @@ export async function stretch(
     log = [...log, item];
   };
   const take = (events: readonly RunEvent[]): void => {
-    if (before !== undefined) ({ now, log, taken } = before);
+    if (before !== undefined) ({ now, log } = before);
     before = undefined;
-    for (const event of events) {
-      move({ kind: "event", event });
-      taken = [...taken, event.id];
-    }
+    for (const event of events) move({ kind: "event", event });
   };
   const told = (): Told => ({
     asOf: now.state.clock,
     entries: now.state.journal,
     status: statusOf(now.state),
     position: Object.keys(now.state.positions),
-    taken,
+    taken: log.flatMap((item) => (item.kind === "took" ? item.id : item.kind === "event" ? item.event.id : [])),
   });
 
   if (from.phase === "new") move({ kind: "start", at: from.clock });
-  for (const { id } of offered) {
-    move({ kind: "took", id });
-    taken = [...taken, id];
-  }
+  for (const { id } of offered) move({ kind: "took", id });
 
   /** It is not its turn: what came of the stretch before is told, and the driver asks again. */
   const cut = async (): Promise<PerformResponse> => {
-    if (before !== undefined) ({ now, log, taken } = before);
+    if (before !== undefined) ({ now, log } = before);
     if (log.length === 0) throw new NotYetItsTurn(from.run.id);
     const response: PerformResponse = { log, isResting: false };
     await world.write({ ...told(), response, isSure: true });
@@ -138,13 +131,13 @@ export async function stretch(
     }
     const wake = nextWake(now.state);
     if (command === undefined && mayGoOn && wake !== undefined && world.hasReached(wake)) {
-      before ??= { now, log, taken };
+      before ??= { now, log };
       move({ kind: "tick", at: wake });
       continue;
     }
     const isResting = command === undefined && mayGoOn;
     // Nothing came of the last ticks: an earlier event may still turn up, also after this stretch.
-    if (before !== undefined && isTrifle(before.now.state, now.state)) ({ now, log, taken } = before);
+    if (before !== undefined && isTrifle(before.now.state, now.state)) ({ now, log } = before);
     const wakesAt = wake === undefined ? {} : { wakesAt: wake };
     const response: PerformResponse = { log, isResting, ...wakesAt, ...(retry === undefined ? {} : { retry }) };
     const events = await world.write({ ...told(), response });
@@ -173,7 +166,6 @@ export function follow(plan: Plan, state: RunState, item: LogItem, offered: read
     case "start":
     case "tick":
     case "performed":
-      return advance(plan, state, item);
     case "event":
       return advance(plan, state, item);
     case "took": {

@@ -21,16 +21,15 @@ import { performSlack } from "./effects/slack.js";
 import { performTask, performTighten } from "./effects/task.js";
 import { performTaskWithdraw, performWithdraw } from "./effects/withdraw.js";
 import type { PerformPorts } from "./perform-ports.js";
-import { eventScopeOf } from "./event-scope.js";
 import {
   type Effect,
-  EVENTS_AT_ONCE,
   Overtaken,
   RunHasEnded,
   type Scene,
   sceneOf,
   type Session,
   sessionOf,
+  undelivered,
 } from "./scene.js";
 
 /** How a call differs from the usual one. */
@@ -197,10 +196,6 @@ export function storeWorld(
 
 /** As good as never. */
 const LAST_INSTANT = Date.UTC(9999, 0, 1);
-
-function undelivered({ ports, run, plan, inHand }: Session, tx: Tx, until: Instant, limit = EVENTS_AT_ONCE) {
-  return ports.store.events.undelivered(tx, eventScopeOf(run, plan), until, limit, [...inHand]);
-}
 
 /** Whoever held it (an operator, or a playbook that told it so): what fell due meanwhile is spaced from here on. */
 async function released(session: Session, tx: Tx, at: Instant): Promise<void> {

@@ -92,7 +92,7 @@ function once<T>(store: Ports["store"], read: (tx: Tx) => Promise<T>): () => Pro
 }
 
 /** At most so many events are handed to a run at once; the rest with its next call. */
-export const EVENTS_AT_ONCE = 100;
+const EVENTS_AT_ONCE = 100;
 
 export function sceneOf(session: Session, asOf: Instant): Scene {
   const { ports, run, plan, turns } = session;
@@ -136,10 +136,19 @@ export function sceneOf(session: Session, asOf: Instant): Scene {
     subject,
     facts: (paths, contactId) =>
       paths.length === 0 ? Promise.resolve({}) : store.facts.read(subject(contactId), paths, at),
-    undelivered: (tx, until = at) =>
-      store.events.undelivered(tx, eventScopeOf(run, plan), until, EVENTS_AT_ONCE, [...session.inHand]),
+    undelivered: (tx, until = at) => undelivered(session, tx, until),
     hears: (paths) => plan.listens.facts.some((fact) => paths.includes(fact)),
   };
+}
+
+/** Events up to the instant that the run must be told first, and that the stretch doesn't have in hand. */
+export function undelivered(
+  { ports, run, plan, inHand }: Session,
+  tx: Tx,
+  until: Instant,
+  limit = EVENTS_AT_ONCE,
+): Promise<readonly RunEvent[]> {
+  return ports.store.events.undelivered(tx, eventScopeOf(run, plan), until, limit, [...inHand]);
 }
 
 /** The policy as last published. Throws before the first publication: nothing can run then. */
