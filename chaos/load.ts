@@ -6,7 +6,7 @@ import type { Policy } from "../src/engine/policy.js";
 import type { Workspace } from "../src/ports/playbooks.js";
 import { workspaceOf } from "../src/operations/publish-files.js";
 import { compileWorkspace } from "../src/playbook/workspace.js";
-import type { GivenEntity, Scenario } from "../src/simulation/records.js";
+import type { Scenario } from "../src/simulation/records.js";
 import { simulate, type SimulationSetting } from "../src/simulation/simulate.js";
 import { STANDARD_CALENDAR } from "../src/values/calendar.js";
 import { DAY_MS, type Instant, parseInstant } from "../src/values/instant.js";
@@ -23,7 +23,7 @@ import {
   slack,
   wait,
 } from "../test/engine/plans.js";
-import { SHIPPED_SCENARIOS } from "../test/scenarios/shipped.js";
+import { begun, SHIPPED_SCENARIOS } from "../test/scenarios/shipped.js";
 import { RANDOM_FIELDS, randomCase } from "../test/support/random-plans.js";
 import { ROOT } from "./program.js";
 
@@ -207,18 +207,6 @@ function shipped(runs: number): Base {
     origin,
     until: SHIPPED_END,
   };
-}
-
-/** As in test/equivalence/shipped.test.ts: where a date begins the playbook, nobody does so by hand as well. */
-function begun(scenario: Scenario): Scenario {
-  const has = (rows: readonly GivenEntity[] | undefined, field: string) => rows?.some(({ fields }) => field in fields);
-  const moves = scenario.script.some((item) => item.kind === "upsert" && has(item.rows.accounts, "qbr_date"));
-  if (moves) return scenario;
-  const byDate = { qbr: has(scenario.given.accounts, "qbr_date"), renewal: has(scenario.given.contracts, "end_date") };
-  const enrolments = (scenario.enrolments ?? []).filter(
-    ({ playbook }) => byDate[playbook as "qbr" | "renewal"] !== true,
-  );
-  return { ...scenario, enrolments };
 }
 
 function shippedFiles(): Record<string, string> {

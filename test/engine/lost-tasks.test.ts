@@ -8,19 +8,9 @@ import { stretch } from "../../src/engine/stretch.js";
 import type { TimelineEntry } from "../../src/engine/timeline.js";
 import { type Driver, walk } from "../../src/engine/walk.js";
 import { end, on, parallel, planFrom, slack, wait, waitFor } from "./plans.js";
-import { at, event, linesOf, START } from "./rehearse.js";
+import { at, event, linesOf, RUN, START } from "./rehearse.js";
 
 class Lost extends Error {}
-
-const RUN = {
-  id: "r",
-  playbook: "p",
-  subject: "account",
-  subjectId: "a1",
-  accountId: "a1",
-  key: "a1",
-  startedAt: START,
-} as const;
 
 /**
  * A driver as Temporal is one: what a run did since it last waited is remembered only when it waits again. `loses`: behind which stretches, counted from 1, the

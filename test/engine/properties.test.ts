@@ -7,7 +7,7 @@ import type { FactValue } from "../../src/expression/expression.js";
 import { instantAt } from "../../src/values/zone.js";
 import { randomCase, randomFrom } from "../support/random-plans.js";
 import { planFrom, wait } from "./plans.js";
-import { event, linesOf, type Rehearsal, rehearse, START } from "./rehearse.js";
+import { event, linesOf, rehearse, RUN, START, type Rehearsal } from "./rehearse.js";
 
 const SEEDS = Number(process.env["WAYPOST_RANDOM_CASES"] ?? 150);
 const FIRST = Number(process.env["WAYPOST_SEED"] ?? 1);
@@ -141,16 +141,7 @@ describe(`${SEEDS} random plans and stories (seeds from ${FIRST})`, { timeout: 1
 
 test("a run that has not begun, or has ended, does nothing about anything", async () => {
   const plan = planFrom([wait("w", "1h")]);
-  const run = {
-    id: "r",
-    playbook: "p",
-    subject: "account",
-    subjectId: "a1",
-    accountId: "a1",
-    key: "a1",
-    startedAt: START,
-  } as const;
-  const fresh = newRun(plan, run);
+  const fresh = newRun(plan, RUN);
   expect(advance(plan, fresh, { kind: "tick", at: START + 1 }).commands).toEqual([]);
   expect(nextWake((await rehearse(plan)).state)).toBeUndefined();
   const { state } = await rehearse(plan);

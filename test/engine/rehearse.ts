@@ -24,6 +24,17 @@ export function at(text: string): Instant {
 /** A Monday, 09:00 UTC. */
 export const START = at("2026-03-02T09:00");
 
+/** A run of account a1, from `START` on. */
+export const RUN = {
+  id: "r",
+  playbook: "p",
+  subject: "account",
+  subjectId: "a1",
+  accountId: "a1",
+  key: "a1",
+  startedAt: START,
+} as const;
+
 type Facts = Readonly<Record<string, FactValue | undefined>>;
 
 export interface Rehearsal {

@@ -9,17 +9,7 @@ import { follow, NotYetItsTurn, statusOf, stretch, type Told } from "../../src/e
 import type { TimelineEntry } from "../../src/engine/timeline.js";
 import { walk } from "../../src/engine/walk.js";
 import { choose, email, end, fact, has, is, on, parallel, planFrom, repeat, slack, wait, waitFor } from "./plans.js";
-import { at, event, linesOf, rehearse, START, story } from "./rehearse.js";
-
-const RUN = {
-  id: "r",
-  playbook: "p",
-  subject: "account",
-  subjectId: "a1",
-  accountId: "a1",
-  key: "a1",
-  startedAt: START,
-} as const;
+import { at, event, linesOf, rehearse, RUN, START, story } from "./rehearse.js";
 
 /** How one command is answered: by what the test says, else as if everything went well. */
 type Script = (command: Command, nth: number) => Answer | undefined;

@@ -1,9 +1,8 @@
 import { expect, test } from "vitest";
 import { workspaceOf } from "../../src/operations/publish-files.js";
 import type { Workspace } from "../../src/ports/playbooks.js";
-import type { GivenEntity, Scenario } from "../../src/simulation/records.js";
 import { parseInstant } from "../../src/values/instant.js";
-import { SHIPPED_SCENARIOS } from "../scenarios/shipped.js";
+import { begun, SHIPPED_SCENARIOS } from "../scenarios/shipped.js";
 import { shippedFiles, shippedSetting, shippedWorkspace } from "../support/workspace.js";
 import { isolated } from "./isolate.js";
 import { walkBoth } from "./walk-both.js";
@@ -13,22 +12,6 @@ const ONLY = process.env["WAYPOST_SCENARIOS"];
 const ORIGIN = Math.min(...SHIPPED_SCENARIOS.map(({ scenario }) => scenario.at));
 /** Nothing happens in any of them behind it. */
 const END = parseInstant("2027-02-15T00:00:00Z") as number;
-
-/**
- * Where a date of the story's begins the playbook, nobody does so by hand as well: the poller brings what fell due in real time, and by then the
- * run begun by hand may be over.
- */
-function begun(scenario: Scenario): Scenario {
-  const has = (rows: readonly GivenEntity[] | undefined, field: string) => rows?.some(({ fields }) => field in fields);
-  // Where the date moves as well, it may have moved by the time that the poller is there.
-  const moves = scenario.script.some((item) => item.kind === "upsert" && has(item.rows.accounts, "qbr_date"));
-  if (moves) return scenario;
-  const byDate = { qbr: has(scenario.given.accounts, "qbr_date"), renewal: has(scenario.given.contracts, "end_date") };
-  const enrolments = (scenario.enrolments ?? []).filter(
-    ({ playbook }) => byDate[playbook as "qbr" | "renewal"] !== true,
-  );
-  return { ...scenario, enrolments };
-}
 
 test("every story of the shipped playbooks goes as it is rehearsed", async () => {
   const { configurations, ...rest } = workspaceOf(shippedWorkspace(), shippedFiles());

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createMailComposer } from "../../src/adapters/email/compose.js";
+import { composer } from "./composer.js";
 import type { Command } from "../../src/engine/command.js";
 import type { RunEvent } from "../../src/engine/event.js";
 import type { RunIdentity } from "../../src/engine/state.js";
@@ -22,17 +22,6 @@ import { shippedFiles } from "../support/workspace.js";
  */
 const CASES = Number(process.env.WAYPOST_MUTATIONS ?? 60);
 const SEED = Number(process.env.WAYPOST_SEED ?? 4);
-
-const composer = createMailComposer({
-  domain: "waypost.example",
-  publicUrl: "https://waypost.example",
-  company: () => ({
-    name: "Waypost",
-    postalAddress: "1 Main Street",
-    supportEmail: "help@waypost.example",
-    categoryTitles: {},
-  }),
-});
 
 test("no accepted playbook parks or throws for a fault in a text or an expression", async () => {
   const next = randomFrom(SEED);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createMailComposer } from "../../src/adapters/email/compose.js";
+import { composer } from "./composer.js";
 import type { FactType, FactValue } from "../../src/expression/expression.js";
 import { mailScope, playbookEnvironment } from "../../src/playbook/environment.js";
 import { checkUses, readLiquid, type TextScope } from "../../src/playbook/liquid.js";
@@ -9,17 +9,6 @@ import { shippedFiles, shippedWorkspace } from "../support/workspace.js";
 /** What the checker lets through is filled in for everybody, however little is known of them: here from the text's side, texts of any kind. */
 const CASES = 20_000;
 const SEED = 20_261_122;
-
-const composer = createMailComposer({
-  domain: "waypost.example",
-  publicUrl: "https://waypost.example",
-  company: () => ({
-    name: "Waypost",
-    postalAddress: "1 Main Street",
-    supportEmail: "help@waypost.example",
-    categoryTitles: {},
-  }),
-});
 
 test("no accepted text has a hole or a fault in it, whatever is absent", async () => {
   const next = randomFrom(SEED);

@@ -1,0 +1,13 @@
+import { createMailComposer } from "../../src/adapters/email/compose.js";
+
+/** Fills in texts as a worker does, for a company of the tests. */
+export const composer = createMailComposer({
+  domain: "waypost.example",
+  publicUrl: "https://waypost.example",
+  company: () => ({
+    name: "Waypost",
+    postalAddress: "1 Main Street",
+    supportEmail: "help@waypost.example",
+    categoryTitles: {},
+  }),
+});
