@@ -53,7 +53,7 @@ export function inOrder(options: InOrderOptions): LogicalOrder {
         ? undefined
         : await store.read((tx) => order.before(tx, turn, [...givenUp]));
     const blocker = first?.kind === "told" ? first : (sweep ?? first);
-    if (blocker === undefined || blocker.kind === "told") return undefined;
+    if (blocker === undefined || blocker.kind === "told") return blocker;
     const name = `${blocker.kind} ${blocker.id} ${blocker.at}`;
     const firstSeen = since.get(name) ?? performance.now();
     since.set(name, firstSeen);
@@ -82,16 +82,18 @@ export function inOrder(options: InOrderOptions): LogicalOrder {
     return isLater ? undefined : { kind: "sweep", id: SWEEP, at };
   }
 
-  async function isTurn(turn: Turn): Promise<boolean> {
+  async function lookAgain(turn: Turn): Promise<"turn" | "told" | "wait"> {
     const blocker = await blockerOf(turn);
-    if (blocker !== undefined && blocker.kind !== "told") options.onBlocked(blocker.kind);
-    return blocker === undefined;
+    if (blocker === undefined) return "turn";
+    if (blocker.kind === "told") return "told";
+    options.onBlocked(blocker.kind);
+    return "wait";
   }
 
   return {
     store: order,
     first: blockerOf,
-    isTurn,
+    isTurn: async (turn) => (await lookAgain(turn)) === "turn",
     async horizon() {
       const sweep = await sweepBefore({ rank: "run", at: Number.MAX_SAFE_INTEGER });
       return sweep?.at;
@@ -105,7 +107,7 @@ export function inOrder(options: InOrderOptions): LogicalOrder {
           // Days before its turn only what its own account does can concern it.
           const isFar = performance.now() < lookAt && (await sweepBefore(turn)) !== undefined;
           if (!isFar) {
-            if (await isTurn(turn)) return true;
+            if ((await lookAgain(turn)) !== "wait") return true;
             lookAt = performance.now() + FAR_LOOK_EVERY_MS;
           }
           if (performance.now() >= until) return false;

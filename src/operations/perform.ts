@@ -136,7 +136,7 @@ export function storeWorld(
         return events.length > 0;
       });
       if (isTold) return true;
-      // Told of what it has in hand already, a run has its turn as well, by the order's rule: so it is asked again.
+      // Told meanwhile, even of what it has in hand already, it hasn't: it looks for what it was told of, and asks again.
       if (await order.isTurn(turn)) {
         turnAt = at;
         return true;

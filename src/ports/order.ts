@@ -54,7 +54,7 @@ export interface LogicalOrder {
   horizon(): Promise<Instant | undefined>;
   /** What has to happen first; undefined: it is its turn. */
   first(turn: Turn): Promise<Blocker | undefined>;
-  /** Whether everything that comes before the turn is done. */
+  /** Whether everything that comes before the turn is done, and a run whose turn it is has been told of nothing earlier. */
   isTurn(turn: Turn): Promise<boolean>;
   /** Waits for it, at most so many real milliseconds; false: it isn't yet. Also true when the run has to hear of something earlier first. */
   untilTurn(turn: Turn, waitMs: number): Promise<boolean>;

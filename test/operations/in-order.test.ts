@@ -106,12 +106,17 @@ describe("domain time as an order", () => {
     expect(await order.isTurn(turnOfRun(START + HOUR, "run/a/a-0/a-0/1"))).toBe(true);
   });
 
-  it("is a run's turn at once when it has been told of something earlier", async () => {
+  it("is no run's turn while it has been told of something earlier: it waits no longer, and looks", async () => {
     await startRun();
+    world.clock.moveTo(START + 10 * HOUR);
     await send("first", "meeting.held", "a-0", START + HOUR);
     await inStore((tx) => postgresOrder.rests(tx, RUN, START + 5 * HOUR));
     expect(await order.isTurn(turnOfRun(START + 5 * HOUR))).toBe(false);
     await inStore((tx) => postgresOrder.stir(tx, [RUN], START + 2 * HOUR));
+    expect(await order.untilTurn(turnOfRun(START + 5 * HOUR), 60_000)).toBe(true);
+    expect(await order.isTurn(turnOfRun(START + 5 * HOUR))).toBe(false);
+    await dispatch();
+    await inStore((tx) => postgresOrder.wakes(tx, RUN, START + 5 * HOUR));
     expect(await order.isTurn(turnOfRun(START + 5 * HOUR))).toBe(true);
   });
 
