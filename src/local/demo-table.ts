@@ -1,4 +1,5 @@
 import type { WriteStream } from "node:tty";
+import { innermostSteps } from "../engine/innermost-steps.js";
 import { formatInstant, type Instant } from "../values/instant.js";
 import type { ApiRun } from "./demo-api.js";
 import type { DeskStats } from "./desk-workspace.js";
@@ -52,7 +53,7 @@ export function tableOf(moment: Moment): string[] {
   for (const [playbook, runs] of [...byPlaybook].sort()) {
     const live = runs.filter((run) => run.status !== "ended");
     const outcomes = counted(runs.flatMap((run) => run.outcome ?? []));
-    const steps = counted(live.flatMap((run) => run.position.map(stepOf)));
+    const steps = counted(live.flatMap((run) => innermostSteps(run.position)));
     lines.push(`${playbook.padEnd(22)} ${String(live.length).padStart(3)} live   ended: ${joined(outcomes, 8) || "–"}`);
     lines.push(`${"".padEnd(22)}     at: ${joined(steps, STEPS_SHOWN) || "–"}`);
   }
@@ -60,10 +61,6 @@ export function tableOf(moment: Moment): string[] {
   lines.push("", `${"Tasks".padEnd(22)} ${String(open).padStart(3)} open   ${done} done, ${escalated} escalated`);
   lines.push(`${"Health".padEnd(22)}          ${joined(moment.health, 4) || "not measured yet"}`);
   return lines;
-}
-
-function stepOf(position: string): string {
-  return position.split(/[/.]/).at(-1) ?? position;
 }
 
 function counted(names: readonly string[]): [string, number][] {

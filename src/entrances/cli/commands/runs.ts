@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import { innermostSteps } from "../../../engine/innermost-steps.js";
 import type { TimelineEntry } from "../../../engine/timeline.js";
 import { operateRun } from "../../../operations/operate-run.js";
 import { listRuns, type RunDetail, readRun } from "../../../operations/read-runs.js";
@@ -114,12 +115,9 @@ export function registerRuns(program: Command): void {
 /** Places that fit a line. */
 const PLACES_MAX = 4;
 
-/** Where a run stands, for a list: the innermost steps, by their last names. */
+/** Where a run stands, for a list. */
 function where(position: readonly string[]): string {
-  const innermost = position.filter(
-    (key) => !position.some((other) => other.startsWith(`${key}/`) || other.startsWith(`${key}#`)),
-  );
-  const names = innermost.map((key) => key.split("/").at(-1) ?? key);
+  const names = innermostSteps(position);
   return names.length <= PLACES_MAX
     ? names.join(", ")
     : `${names.slice(0, PLACES_MAX).join(", ")} and ${names.length - PLACES_MAX} more`;
