@@ -1,5 +1,5 @@
 import { addDuration } from "../values/add-duration.js";
-import { type Calendar, openFrom } from "../values/calendar.js";
+import { type Calendar, openFrom, STANDARD_CALENDAR } from "../values/calendar.js";
 import type { Duration } from "../values/duration.js";
 import { hashFraction } from "../values/hash.js";
 import type { Instant } from "../values/instant.js";
@@ -7,7 +7,7 @@ import { resolveTimeRule, type TimeRule } from "../values/time-rule.js";
 import { msOfTime, type TimeOfDay } from "../values/time-of-day.js";
 import { instantOfWallClock, wallClockOf } from "../values/zone.js";
 import type { DeferReason, SkipReason } from "./command.js";
-import type { Category } from "./policy.js";
+import type { Category, Policy } from "./policy.js";
 
 export type SendDecision =
   | { readonly kind: "send"; readonly staleAt: Instant }
@@ -113,6 +113,23 @@ export function decideSend(input: SendInput): SendDecision {
     until = next.until;
   }
   return { kind: "defer", until, reason: first.reason, staleAt };
+}
+
+/** The house rules as they hold at an instant. They are rolling spans: a day is 24 h wherever the person is, a month as long as the one that begins then. */
+export function sendRulesOf({ email }: Policy, now: Instant): SendRules {
+  const lengthMs = (duration: Duration): number => addDuration(now, duration, "UTC", STANDARD_CALENDAR) - now;
+  return {
+    cap: { messages: email.cap.messages, perMs: lengthMs(email.cap.per) },
+    quietHours: email.quietHours,
+    spreadMs: lengthMs(email.spread),
+    spacingAfterReleaseMs: lengthMs(email.spacingAfterRelease),
+  };
+}
+
+/** A category by its name; one that the policy no longer knows is treated with the most care. */
+export function mailCategoryOf(name: string, policy: Policy): MailCategory {
+  const { canUnsubscribe = true, isCapped = true, keepsQuietHours = true } = policy.categories[name] ?? {};
+  return { name, canUnsubscribe, isCapped, keepsQuietHours };
 }
 
 function skipReason(input: SendInput): SkipReason | undefined {

@@ -3,6 +3,7 @@ import { smtpServerFromUrl } from "../adapters/email/smtp-server-url.js";
 import { readPayloadKeys } from "../adapters/temporal/encrypting-codec.js";
 import { parseOnlyTo } from "../adapters/email/only-to.js";
 import type { ClockSetting } from "../ports/clock.js";
+import { EXACT_UNIT_MS } from "../values/add-duration.js";
 import { parseDuration } from "../values/duration.js";
 import { formatInstant, parseInstant } from "../values/instant.js";
 
@@ -294,12 +295,10 @@ function whole(text: string, least: number, most: number): number {
   return value;
 }
 
-const EXACT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
-
 /** Real milliseconds of `10m`; days have no exact length, and nothing waits that long. */
 function exactMs(text: string): number {
   const duration = parseDuration(text);
-  const unit = duration && EXACT_MS[duration.unit];
+  const unit = duration && EXACT_UNIT_MS[duration.unit];
   if (duration === undefined || unit === undefined || duration.amount <= 0)
     throw new Refused("must be a time in s, m or h");
   return duration.amount * unit;

@@ -75,7 +75,7 @@ export type Scripted =
     }
   | { readonly kind: "upsert"; readonly at: Instant; readonly id: string; readonly rows: Given };
 
-/** What people do about what reaches them: by step id, exact durations after it. */
+/** What people do about what reaches them, by step id: so long after it, in UTC. */
 export interface Reaction {
   /** Step id; `*` for any. */
   readonly step: string;

@@ -1,7 +1,7 @@
 import type { Model } from "../customers/model.js";
 import { assigneeFor, contactForRole, contactsOfRole, localeFor } from "../customers/people.js";
 import type { Command, Delivery, Outcome } from "../engine/command.js";
-import { decideSend } from "../engine/decide-send.js";
+import { decideSend, mailCategoryOf, sendRulesOf } from "../engine/decide-send.js";
 import { holdsBack } from "../engine/holds-back.js";
 import type { RunEvent } from "../engine/event.js";
 import type { Answer, PerformResponse } from "../engine/perform.js";
@@ -15,7 +15,7 @@ import { addDuration } from "../values/add-duration.js";
 import { isCalendarDate } from "../values/calendar-date.js";
 import { type Calendar, STANDARD_CALENDAR } from "../values/calendar.js";
 import type { Duration } from "../values/duration.js";
-import { DAY_MS, type Instant, parseInstant } from "../values/instant.js";
+import { type Instant, parseInstant } from "../values/instant.js";
 import { resolveTimeRule } from "../values/time-rule.js";
 import { instantAt, localDate } from "../values/zone.js";
 import type { SimulatedCustomers, SimulatedSubject } from "./customers.js";
@@ -81,17 +81,6 @@ type Enrol = (request: {
   inputs: Readonly<Record<string, FactValue>>;
   parent?: { run: string; key: string };
 }) => { run: string } | { refused: string };
-
-const EXACT_MS = {
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: DAY_MS,
-  w: 7 * DAY_MS,
-  mo: 30 * DAY_MS,
-  y: 365 * DAY_MS,
-  bd: DAY_MS,
-};
 
 /** The outside of a simulated run: the event log, the mail ledger, tasks, holds. Answers `perform` as the real one would. */
 export class SimulatedWorld {
@@ -432,10 +421,8 @@ export class SimulatedWorld {
     at: Instant,
   ): void {
     const contact = contacts.find((one) => one.id === mail.contactId);
-    const category = this.policy.categories[command.category];
     const exempt = (name: string): boolean => this.policy.categories[name]?.isCapped === false;
     const others = [...this.mails.values()].filter((one) => one.contactId === mail.contactId && one.key !== mail.key);
-    const perMs = EXACT_MS[this.policy.email.cap.per.unit] * this.policy.email.cap.per.amount;
     const released = run.releasedAt;
     const sentSince = others.flatMap((one) =>
       released !== undefined && one.sentAt !== undefined && one.sentAt >= released ? [one.sentAt] : [],
@@ -447,12 +434,7 @@ export class SimulatedWorld {
       sendWithin: command.sendWithin ?? this.policy.email.sendWithin,
       // `deferred_email: keep`: what waited when the run ended may still go.
       isExiting: command.exiting && mail.until === undefined,
-      category: {
-        name: command.category,
-        canUnsubscribe: category?.canUnsubscribe ?? true,
-        isCapped: category?.isCapped ?? true,
-        keepsQuietHours: category?.keepsQuietHours ?? true,
-      },
+      category: mailCategoryOf(command.category, this.policy),
       recipient: {
         isActive: contact?.isActive === true,
         hasAddress: contact?.email !== null && contact?.email !== undefined,
@@ -478,13 +460,7 @@ export class SimulatedWorld {
       key: mail.key,
       ...(released === undefined ? {} : { releasedAt: released }),
       ...(sentSince.length === 0 ? {} : { lastSentAt: Math.max(...sentSince) }),
-      rules: {
-        cap: { messages: this.policy.email.cap.messages, perMs },
-        quietHours: this.policy.email.quietHours,
-        spreadMs: EXACT_MS[this.policy.email.spread.unit] * this.policy.email.spread.amount,
-        spacingAfterReleaseMs:
-          EXACT_MS[this.policy.email.spacingAfterRelease.unit] * this.policy.email.spacingAfterRelease.amount,
-      },
+      rules: sendRulesOf(this.policy, at),
     });
     const base = { contact: mail.contactId, at, locale: mail.locale };
     switch (decision.kind) {
@@ -613,7 +589,7 @@ export class SimulatedWorld {
     this.reactions.forEach((reaction, i) => {
       // A task is closed once: by the first reaction that is meant for it.
       if (!acts(reaction) || (to === "task" && this.reactions.findIndex(acts) !== i)) return;
-      const when = at + EXACT_MS[reaction.after.unit] * reaction.after.amount;
+      const when = addDuration(at, reaction.after, "UTC", STANDARD_CALENDAR);
       const id = `reaction/${i}/${run.id}|${command.key}|${contactId ?? ""}`;
       const own = { id, at: when, accountId: run.accountId, runId: run.id };
       const step = command.step ?? command.path;

@@ -231,6 +231,16 @@ describe("a mail", () => {
     expect(send("6", "onboarding")[0]).toBe("deferred capped 2026-03-09 10:00 to c1 in pl");
   });
 
+  test("keeps a cap of calendar units as a real run does: a month is as long as the one that begins", () => {
+    const monthly = { ...policy, email: { ...policy.email, cap: { messages: 1, per: span("1 mo") } } };
+    const { begin, act } = stage({ policy: monthly });
+    const run = begin();
+    const send = (key: string, when: string) => fate(act(run, mail({ since: at(when) }), when, { key }))[0];
+    expect(send("1", "2026-03-02T10:00")).toBe("sent to c1 in pl");
+    expect(send("2", "2026-04-01T12:00")).toBe("sent to c1 in pl");
+    expect(send("3", "2026-05-01T12:00")).toBe("deferred capped 2026-05-02 12:00 to c1 in pl");
+  });
+
   test("without anybody to go to asks the CSM to find somebody, once", () => {
     const { begin, act, told, customers } = stage();
     const run = begin(planFrom([], { listens: { events: [], facts: ["tasks.open"] } }));

@@ -8,7 +8,7 @@ import {
   senderFor,
 } from "../../customers/people.js";
 import type { Command, DeferReason, Delivery, Outcome } from "../../engine/command.js";
-import { decideSend, type MailCategory, type SendDecision, type SendRules } from "../../engine/decide-send.js";
+import { decideSend, mailCategoryOf, type SendDecision, sendRulesOf } from "../../engine/decide-send.js";
 import type { RunEvent } from "../../engine/event.js";
 import type { RecipientRule } from "../../engine/plan.js";
 import type { Policy } from "../../engine/policy.js";
@@ -20,9 +20,6 @@ import type { ContactCard } from "../../ports/people.js";
 import type { RunRow } from "../../ports/runs.js";
 import type { Task } from "../../ports/tasks.js";
 import type { Tx } from "../../ports/transactions.js";
-import { addDuration } from "../../values/add-duration.js";
-import { STANDARD_CALENDAR } from "../../values/calendar.js";
-import type { Duration } from "../../values/duration.js";
 import type { Instant } from "../../values/instant.js";
 import { type Conversation, deliver, follow, isFinal } from "../deliver.js";
 import { deliveryId } from "../delivery-id.js";
@@ -385,7 +382,7 @@ async function decide(
   const policy = await scene.policy();
   const account = await scene.account();
   const calendar = await scene.customerCalendar();
-  const rules = rulesOf(policy, now);
+  const rules = sendRulesOf(policy, now);
   const exempt = Object.entries(policy.categories).flatMap(([name, category]) => (category.isCapped ? [] : [name]));
   const personId = row.contactId ?? "";
   const { releasedAt } = scene.run;
@@ -405,7 +402,7 @@ async function decide(
     sendWithin: command.sendWithin ?? policy.email.sendWithin,
     // `deferred_email: keep`: what waited when the run ended may still go.
     isExiting: hasLeft && row.deferredUntil === null,
-    category: categoryOf(command.category, policy),
+    category: mailCategoryOf(command.category, policy),
     recipient: {
       isActive: contact?.isActive ?? false,
       hasAddress: Boolean(contact?.email),
@@ -425,27 +422,6 @@ async function decide(
     ...(lastSentAt !== undefined && { lastSentAt }),
     rules,
   });
-}
-
-function rulesOf(policy: Policy, now: Instant): SendRules {
-  const { cap, quietHours, spread, spacingAfterRelease } = policy.email;
-  return {
-    cap: { messages: cap.messages, perMs: lengthMs(cap.per, now) },
-    quietHours,
-    spreadMs: lengthMs(spread, now),
-    spacingAfterReleaseMs: lengthMs(spacingAfterRelease, now),
-  };
-}
-
-/** House rules are rolling spans: a day is 24 h wherever the person is. */
-function lengthMs(duration: Duration, now: Instant): number {
-  return addDuration(now, duration, "UTC", STANDARD_CALENDAR) - now;
-}
-
-/** A category that the policy no longer knows is treated with the most care. */
-function categoryOf(name: string, policy: Policy): MailCategory {
-  const { canUnsubscribe = true, isCapped = true, keepsQuietHours = true } = policy.categories[name] ?? {};
-  return { name, canUnsubscribe, isCapped, keepsQuietHours };
 }
 
 function isAllowed(email: string, onlyTo: readonly string[] | undefined): boolean {
@@ -496,7 +472,7 @@ async function compose(scene: Scene, command: EmailCommand, row: DeliveryRow): P
   if (!contact?.email || !template) throw new TextFault(`the template "${command.template}" is not in the store`);
 
   const sender = senderFor(command.from, account, await scene.directory(), scene.now());
-  const category = categoryOf(command.category, policy);
+  const category = mailCategoryOf(command.category, policy);
   const token = category.canUnsubscribe ? randomBytes(16).toString("base64url") : undefined;
   if (token !== undefined) {
     const link = { token, contactId: contact.id, category: command.category, deliveryKey: row.key };
