@@ -55,32 +55,19 @@ const TRY_MS = 60_000;
 
 export function createDemoApi(baseUrl: string, token: string, signal: AbortSignal): DemoApi {
   async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
-    const until = performance.now() + TRY_MS;
-    for (let failures = 0; ; failures++) {
-      signal.throwIfAborted();
-      let problem: string;
-      let canRetry = true;
-      try {
-        const response = await fetch(`${baseUrl}${path}`, {
-          method,
-          headers: {
-            authorization: `Bearer ${token}`,
-            ...(body === undefined ? {} : { "content-type": "application/json" }),
-          },
-          ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-          signal: AbortSignal.any([signal, AbortSignal.timeout(30_000)]),
-        });
-        const text = await response.text();
-        if (response.ok) return JSON.parse(text) as T;
-        canRetry = response.status === 429 || response.status >= 500;
-        problem = `${response.status} ${text.slice(0, 400)}`;
-      } catch (error) {
-        signal.throwIfAborted();
-        problem = error instanceof Error ? error.message : String(error);
-      }
-      if (!canRetry || performance.now() > until) throw new Error(`${method} ${path}: ${problem}`);
-      await sleep(Math.min(1_000, 50 * 2 ** failures));
-    }
+    const response = await answered(
+      `${baseUrl}${path}`,
+      {
+        method,
+        headers: {
+          authorization: `Bearer ${token}`,
+          ...(body === undefined ? {} : { "content-type": "application/json" }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      },
+      signal,
+    );
+    return JSON.parse(response) as T;
   }
 
   async function all<T>(path: string, name: string): Promise<T[]> {
@@ -98,4 +85,30 @@ export function createDemoApi(baseUrl: string, token: string, signal: AbortSigna
   }
 
   return { call, runs: () => all<ApiRun>("/v1/runs", "runs"), tasks: () => all<ApiTask>("/v1/tasks", "tasks") };
+}
+
+/** The body of an answer of 200 to 299. Asks again while nobody answers, or with 429 or 5xx; any other refusal throws. */
+export async function answered(url: string, request: RequestInit, signal: AbortSignal): Promise<string> {
+  const until = performance.now() + TRY_MS;
+  for (let failures = 0; ; failures++) {
+    signal.throwIfAborted();
+    let problem: string;
+    let canRetry = true;
+    try {
+      const response = await fetch(url, {
+        ...request,
+        signal: AbortSignal.any([signal, AbortSignal.timeout(30_000)]),
+      });
+      const text = await response.text();
+      if (response.ok) return text;
+      canRetry = response.status === 429 || response.status >= 500;
+      problem = `${response.status} ${text.slice(0, 400)}`;
+    } catch (error) {
+      signal.throwIfAborted();
+      problem = error instanceof Error ? error.message : String(error);
+    }
+    if (!canRetry || performance.now() > until)
+      throw new Error(`${request.method ?? "GET"} ${new URL(url).pathname}: ${problem}`);
+    await sleep(Math.min(1_000, 50 * 2 ** failures));
+  }
 }

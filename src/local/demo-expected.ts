@@ -10,11 +10,14 @@ export function expectedOutcomes(portfolio: string): ExpectedOutcomes {
   return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as ExpectedOutcomes) : {};
 }
 
-/** A sentence for every run that ended otherwise, or was never begun. Runs of which nothing is expected may end as they like. */
+/** A sentence for every run that ended otherwise, was never begun, or that nobody expected; none where nothing is expected. */
 export function differences(expected: ExpectedOutcomes, actual: Readonly<Record<string, string>>): string[] {
-  return Object.entries(expected).flatMap(([run, outcome]) => {
+  if (Object.keys(expected).length === 0) return [];
+  const otherwise = Object.entries(expected).flatMap(([run, outcome]) => {
     const found = Object.hasOwn(actual, run) ? actual[run] : undefined;
     if (found === outcome) return [];
     return [`expected: ${run} ${outcome}, but it ${found === undefined ? "was never begun" : `is ${found}`}`];
   });
+  const tooMany = Object.entries(actual).filter(([run]) => !Object.hasOwn(expected, run));
+  return [...otherwise, ...tooMany.map(([run, outcome]) => `expected: no run ${run}, but it is ${outcome}`)];
 }

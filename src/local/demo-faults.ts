@@ -2,26 +2,32 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 /** What a demo does to itself at an instant of its year. */
 export interface Fault {
-  readonly what: "worker";
+  readonly what: "worker" | "postgres" | "temporal";
   /** 0 at the beginning of the year, 1 at its end. */
   readonly share: number;
 }
 
+/** How often each of them is killed in a year. */
+export type FaultCounts = Readonly<Partial<Record<Fault["what"], number>>>;
+
+/** `--chaos`: what a bad year looks like. */
+export const CHAOS: FaultCounts = { worker: 20, postgres: 2, temporal: 2 };
+
 /**
  * So many faults in a year, in order: the same for the same seed. None in the first and last twentieth, where there is little to disturb.
  */
-export function faultsOf(kills: number, seed: number): Fault[] {
+export function faultsOf(counts: FaultCounts, seed: number): Fault[] {
   const random = seeded(seed);
-  return Array.from({ length: kills }, (): Fault => ({ what: "worker", share: 0.05 + 0.9 * random() })).sort(
-    (a, b) => a.share - b.share,
-  );
+  return (["worker", "postgres", "temporal"] as const)
+    .flatMap((what) => Array.from({ length: counts[what] ?? 0 }, (): Fault => ({ what, share: 0.05 + 0.9 * random() })))
+    .sort((a, b) => a.share - b.share);
 }
 
-/** Does them at their time, real milliseconds from now on; each is told to `say`. Ends early, quietly, with the signal. */
+/** Does them at their time, real milliseconds from now on, one after the other; each is told to `say`. Ends early, quietly, with the signal. */
 export async function disturb(
   faults: readonly Fault[],
   yearMs: number,
-  kill: (what: Fault["what"]) => string,
+  kill: (what: Fault["what"]) => Promise<string>,
   say: (line: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
@@ -29,7 +35,7 @@ export async function disturb(
   for (const { what, share } of faults) {
     await sleep(Math.max(0, share * yearMs - (performance.now() - began)), undefined, { signal }).catch(() => {});
     if (signal.aborted) return;
-    say(kill(what));
+    say(await kill(what));
   }
 }
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../ports/clock.js";
 import { formatInstant, type Instant, parseInstant } from "../values/instant.js";
-import type { ApiTask, DemoApi } from "./demo-api.js";
+import { type ApiTask, answered, type DemoApi } from "./demo-api.js";
 import { durationMs, type MailReaction, onWeekday, type PeopleScript, type TaskBehaviour } from "./demo-script.js";
 import type { Desk } from "./desk.js";
 import type { DeskMessage, Json } from "./desk-workspace.js";
@@ -127,14 +127,11 @@ export class DemoPeople {
     const url = mail.unsubscribeUrl;
     if (url === undefined) return;
     const at = (mail.date ?? this.options.clock.now()) + UNSUBSCRIBES_AFTER_MS;
-    const page = await fetch(url);
-    if (!page.ok) throw new Error(`GET of the unsubscribe page: ${page.status}`);
-    const answer = await fetch(url, {
-      method: "POST",
-      headers: { "content-type": "application/x-www-form-urlencoded" },
-      body: new URLSearchParams({ "List-Unsubscribe": "One-Click", at: formatInstant(at) }).toString(),
-    });
-    if (!answer.ok) throw new Error(`POST to the unsubscribe page: ${answer.status}`);
+    const { signal } = this.options;
+    await answered(url, {}, signal);
+    const body = new URLSearchParams({ "List-Unsubscribe": "One-Click", at: formatInstant(at) }).toString();
+    const headers = { "content-type": "application/x-www-form-urlencoded" };
+    await answered(url, { method: "POST", headers, body }, signal);
     this.tally.unsubscribed += 1;
   }
 
@@ -182,7 +179,25 @@ export class DemoPeople {
     void waiting.finally(() => this.#waiting.delete(waiting));
   }
 
+  /** What they do is done: an answer that was long in coming may yet come to nothing, and then they do it again. */
   async #act(where: Where, task: ApiTask, behaviour: TaskBehaviour, at: Instant): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      const began = performance.now();
+      await this.#doOnce(where, task, behaviour, at);
+      if (performance.now() - began < SLOW_ANSWER_MS || attempt === ATTEMPTS_MAX || (await this.#isDone(task))) return;
+    }
+  }
+
+  async #isDone({ id, assignee }: ApiTask): Promise<boolean> {
+    for (let look = 1; look <= ATTEMPTS_MAX; look++) {
+      const now = await this.options.api.call<ApiTask>("GET", `/v1/tasks/${encodeURIComponent(id)}`);
+      if (now.status !== "open" || now.assignee !== assignee) return true;
+      await sleep(500);
+    }
+    return false;
+  }
+
+  async #doOnce(where: Where, task: ApiTask, behaviour: TaskBehaviour, at: Instant): Promise<void> {
     switch (behaviour.do) {
       case "complete": {
         if (task.ask === null) return this.#press(where, "task:complete", { at });
@@ -223,6 +238,7 @@ export class DemoPeople {
   async #pressNow(where: Where, actionId: string, how: Press): Promise<void> {
     const { desk } = this;
     if (desk === undefined) return;
+    const until = performance.now() + PATIENCE_MS;
     for (let attempt = 1; ; attempt++) {
       const result = await desk.press({ ...where, actionId, ...how });
       const wrong = result.ephemerals[0] ?? Object.values(result.submission?.errors ?? {})[0];
@@ -231,9 +247,11 @@ export class DemoPeople {
         this.tally.pressed += 1;
         return;
       }
-      // The server may just be starting again, or the message has just been drawn anew; a person presses once more.
-      if (attempt < 5 && (!isAnswered || wrong?.includes("had changed") === true) && !this.options.signal.aborted) {
-        await sleep(300 * attempt);
+      // The server or the store may just be starting again, or the message has just been drawn anew; a person presses once more.
+      const isAway = !isAnswered || wrong?.includes("press again") === true;
+      const mayChange = wrong?.includes("had changed") === true && attempt < ATTEMPTS_MAX;
+      if (((isAway && performance.now() < until) || mayChange) && !this.options.signal.aborted) {
+        await sleep(Math.min(1_000, 300 * attempt));
         continue;
       }
       this.tally.refused += 1;
@@ -257,6 +275,12 @@ export class DemoPeople {
       this.options.onProblem(`${what}: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
+
+/** How long people try a button while nobody answers, real milliseconds. */
+const PATIENCE_MS = 60_000;
+const ATTEMPTS_MAX = 5;
+/** The receiver answers by then even where the deed goes on. */
+const SLOW_ANSWER_MS = 1_500;
 
 /** How long people look at a mail before they have had enough of them. */
 const UNSUBSCRIBES_AFTER_MS = 60_000;

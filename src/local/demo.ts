@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "../adapters/clock.js";
@@ -14,10 +14,11 @@ import type { ImportReport } from "../operations/import-files.js";
 import { sweepDue, sweepHealth } from "../operations/sweep-health.js";
 import { createToken } from "../operations/tokens.js";
 import type { Clock } from "../ports/clock.js";
+import { StoreUnavailable, type Tx } from "../ports/transactions.js";
 import { DAY_MS, formatInstant, type Instant, parseInstant } from "../values/instant.js";
 import { type ApiEntry, type ApiRun, createDemoApi, type DemoApi } from "./demo-api.js";
 import { differences, expectedOutcomes } from "./demo-expected.js";
-import { disturb, faultsOf } from "./demo-faults.js";
+import { disturb, type Fault, type FaultCounts, faultsOf } from "./demo-faults.js";
 import { DemoPeople, type Diary, type ScriptedContact } from "./demo-people.js";
 import { type DemoSummary, type LedgerMessage, reportOf, summaryText } from "./demo-report.js";
 import { readPeopleScript } from "./demo-script.js";
@@ -36,8 +37,8 @@ export interface DemoOptions {
   readonly portfolio?: string;
   readonly playbooks?: string;
   readonly stack?: Partial<Omit<StackOptions, "log" | "signal">>;
-  /** SIGKILLs of the worker within the year, at moments that the seed decides. */
-  readonly kills?: { readonly count: number; readonly seed: number };
+  /** SIGKILLs within the year, at moments that the seed decides. */
+  readonly faults?: { readonly counts: FaultCounts; readonly seed: number };
   /** Told once everything is up: tests kill the worker by it. */
   readonly onUp?: (system: LocalSystem) => void;
 }
@@ -54,6 +55,11 @@ const LEAD_MS = 5_000;
 /** How long after the year one thing of it may take: a slow machine is behind its clock by then. */
 const SETTLE_MS = 120_000;
 
+/** How long the store may be away, real milliseconds, before the demo's own part gives up. */
+const STORE_AWAY_MS = 60_000;
+
+const TEMPORAL_FILE = "demo-temporal.db";
+
 const WAYPOST = fileURLToPath(new URL("../../../bin/waypost.mjs", import.meta.url));
 
 /**
@@ -64,7 +70,8 @@ const WAYPOST = fileURLToPath(new URL("../../../bin/waypost.mjs", import.meta.ur
  */
 export async function runDemo(options: DemoOptions): Promise<number> {
   const say = (line: string) => void (options.json ? process.stderr : process.stdout).write(`${line}\n`);
-  return withStack({ log: say, ...options.stack }, async (stack, signal) => {
+  const kept = (options.faults?.counts.temporal ?? 0) > 0 ? temporalFile(options) : {};
+  return withStack({ log: say, ...kept, ...options.stack }, async (stack, signal) => {
     const fresh = await freshDatabase(stack);
     let code = 1;
     try {
@@ -103,7 +110,7 @@ async function demoOn(
     "demo",
     createLogger("error", "demo"),
   );
-  const horizon = horizonIn(ours);
+  const horizon = horizonIn(ours, signal);
   await horizon(YEAR_BEGINS);
   const people = new DemoPeople({
     diary: diaryIn(ours, signal),
@@ -134,11 +141,18 @@ async function demoOn(
     say(linksText(stack, system));
     options.onUp?.(system);
     const table = new DemoTable(options.json ? process.stderr : process.stdout);
-    const { kills } = options;
+    const { faults } = options;
     const disturbing =
-      kills === undefined
+      faults === undefined
         ? undefined
-        : disturb(faultsOf(kills.count, kills.seed), yearMs, () => killed(system, clock), say, signal);
+        : disturb(
+            faultsOf(faults.counts, faults.seed),
+            yearMs,
+            (what) =>
+              killed(what, stack, system, clock).catch((error: unknown) => `SIGKILL of ${what}: ${String(error)}`),
+            say,
+            signal,
+          );
     const watching = watch(table, stack.databaseUrl, api, system, clock, signal, () => isOver);
     await feed(api, portfolio, clock, horizon, signal, problems);
     await sleep(clock.realMsUntil(YEAR_BEGINS + YEAR_DAYS * DAY_MS), undefined, { signal });
@@ -176,6 +190,13 @@ async function demoOn(
     await system.stop();
     await ours.close();
   }
+}
+
+/** A Temporal that is killed has to keep its runs; those of an earlier demo are no business of this one. */
+function temporalFile({ stack }: DemoOptions): Pick<StackOptions, "temporalDbFilename"> {
+  const file = join(resolve(stack?.folder ?? ".waypost"), TEMPORAL_FILE);
+  for (const end of ["", "-shm", "-wal"]) rmSync(`${file}${end}`, { force: true });
+  return { temporalDbFilename: TEMPORAL_FILE };
 }
 
 /** A database of its own, so that a demo begins empty, and those of earlier demos are gone. */
@@ -437,16 +458,20 @@ async function feed(
 }
 
 /** What is not fed yet, as a due item of everybody's: on a busy machine the systems of record would be late, too. */
-function horizonIn({ store, order }: Wired): (next: Instant | undefined) => Promise<void> {
+function horizonIn({ store, order }: Wired, signal: AbortSignal): (next: Instant | undefined) => Promise<void> {
   const id = "announced/feed";
   let last: Instant | undefined;
   return async (next) => {
     if (next === last) return;
     last = next;
-    await store.transaction((tx) =>
-      next === undefined
-        ? store.due.disarm(tx, [id])
-        : store.due.arm(tx, [{ id, kind: "announced", at: next, payload: {} }]),
+    await patiently(
+      () =>
+        store.transaction((tx) =>
+          next === undefined
+            ? store.due.disarm(tx, [id])
+            : store.due.arm(tx, [{ id, kind: "announced", at: next, payload: {} }]),
+        ),
+      signal,
     );
     order?.moved();
   };
@@ -466,7 +491,7 @@ async function settled(ours: Wired, until: Instant, signal: AbortSignal): Promis
   let last = "";
   let deadline = 0;
   for (;;) {
-    const blocker = await order?.first({ rank: "run", at: until });
+    const blocker = order && (await patiently(() => order.first({ rank: "run", at: until }), signal));
     if (blocker === undefined) return undefined;
     // The evaluation of a day is itself behind something; the days go on as long as all is well.
     const { kind, id, at } = blocker;
@@ -478,23 +503,46 @@ async function settled(ours: Wired, until: Instant, signal: AbortSignal): Promis
   }
 }
 
+/** Does it, and once more while the store is away. */
+async function patiently<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  const until = performance.now() + STORE_AWAY_MS;
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable) || performance.now() > until) throw error;
+      await sleep(250, undefined, { signal });
+    }
+  }
+}
+
 /** What people have put off, among the due items. */
 function diaryIn({ store, order }: Wired, signal: AbortSignal): Diary {
+  const write = (work: (tx: Tx) => Promise<void>) => patiently(() => store.transaction(work), signal);
   return {
     announce: (id, accountId, at) =>
-      store.transaction((tx) => store.due.arm(tx, [{ id, kind: "announced", at, accountId, payload: {} }])),
+      write((tx) => store.due.arm(tx, [{ id, kind: "announced", at, accountId, payload: {} }])),
     async untilTurn(accountId, at) {
-      while (order !== undefined && !(await order.untilTurn({ rank: "due", at, accountId }, 1_000)))
+      while (
+        order !== undefined &&
+        !(await patiently(() => order.untilTurn({ rank: "due", at, accountId }, 1_000), signal))
+      )
         signal.throwIfAborted();
     },
-    done: (id) => store.transaction((tx) => store.due.disarm(tx, [id])),
+    done: (id) => write((tx) => store.due.disarm(tx, [id])),
   };
 }
 
-function killed(system: LocalSystem, clock: Clock): string {
+async function killed(what: Fault["what"], stack: Stack, system: LocalSystem, clock: Clock): Promise<string> {
+  const day = formatInstant(clock.now()).slice(0, 10);
+  if (what !== "worker") {
+    const before = performance.now();
+    await stack.crash(what);
+    return `${day}  SIGKILL of ${what === "postgres" ? "Postgres" : "Temporal"}, back after ${((performance.now() - before) / 1_000).toFixed(1)} s`;
+  }
   const pid = system.worker.pid();
   if (pid !== undefined) process.kill(pid, "SIGKILL");
-  return `${formatInstant(clock.now()).slice(0, 10)}  SIGKILL of the worker${pid === undefined ? ": it was not up" : ` (process ${pid})`}`;
+  return `${day}  SIGKILL of the worker${pid === undefined ? ": it was not up" : ` (process ${pid})`}`;
 }
 
 async function watch(

@@ -20,19 +20,18 @@ import {
 import { createRequire } from "node:module";
 import { dirname, join, relative, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { type Crashable, crashable, notOurs } from "./crashable.js";
 import { freePort } from "./free-port.js";
 import { lastLines } from "./last-lines.js";
 import { endProcesses, identifyProcess } from "./process-identity.mjs";
 import type { FolderClaim, Log } from "./watchdog.js";
 
 /** A Postgres to work with. */
-export interface RunningPostgres {
+export interface RunningPostgres extends Crashable {
   /** `postgres://…`, with the password: never logged. */
   url: string;
   /** Whether we started it (else it came from `DATABASE_URL`). */
   isEmbedded: boolean;
-  /** Ends ours in order (fast shutdown); does nothing to one from outside. Idempotent. */
-  stop(): Promise<void>;
 }
 
 /** What an embedded Postgres is started with. */
@@ -68,7 +67,7 @@ const NAME = "waypost";
  */
 export async function startPostgres(options: PostgresOptions): Promise<RunningPostgres> {
   const given = (options.environment ?? process.env).DATABASE_URL;
-  if (given) return { url: given, isEmbedded: false, stop: async () => {} };
+  if (given) return { url: given, isEmbedded: false, stop: async () => {}, crash: notOurs };
 
   const folder = resolve(options.folder);
   const binaries = findBinaries();
@@ -82,26 +81,48 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
   if (!existsSync(data)) initialise(data, { binaries, account, password });
   await endForgottenServer(data);
 
+  const own = { ...options, folder, binaries, account };
+  const { server, port } = await startServer(data, own);
+  return {
+    url: `postgres://${NAME}:${password}@127.0.0.1:${port}/${NAME}`,
+    isEmbedded: true,
+    ...crashable({
+      server,
+      claim: options.claim,
+      again: async () => (await startServer(data, own, port)).server,
+      stop: (last) => endServer(last, options.claim),
+    }),
+  };
+}
+
+/** Starts it on the port, or on a free one. Throws with the last lines of its log. */
+async function startServer(
+  data: string,
+  options: OwnOptions,
+  given?: number,
+): Promise<{ server: ChildProcess; port: number }> {
   const lockUntilMs = performance.now() + LOCK_LIMIT_MS;
   for (let attempt = 1; ; attempt += 1) {
     options.signal?.throwIfAborted();
-    const port = await freePort();
-    const started = await tryStart(data, port, { ...options, folder, binaries, account });
-    if (started.kind === "ready") {
-      const url = `postgres://${NAME}:${password}@127.0.0.1:${port}/${NAME}`;
-      return { url, isEmbedded: true, stop: stopOnce(started.server, options.claim) };
-    }
-    // A server that was killed a moment ago counts as running until its parent has noticed.
-    if (/"postmaster\.pid" already exists/.test(started.reason) && performance.now() < lockUntilMs) {
+    const port = given ?? (await freePort());
+    const started = await tryStart(data, port, options);
+    if (started.kind === "ready") return { server: started.server, port };
+    // A server that was killed a moment ago counts as running until its parent has noticed, and its sessions until they have.
+    const isLeaving = /"postmaster\.pid" already exists|still in use/.test(started.reason);
+    if ((isLeaving || (started.isPortTaken && given !== undefined)) && performance.now() < lockUntilMs) {
       await sleep(LOCK_POLL_MS);
       attempt -= 1;
       continue;
     }
     if (!started.isPortTaken || attempt === PORT_ATTEMPTS) {
-      throw new Error(`Postgres did not start: ${started.reason} (log: ${join(folder, "logs", "postgres.log")})`);
+      throw new Error(
+        `Postgres did not start: ${started.reason} (log: ${join(options.folder, "logs", "postgres.log")})`,
+      );
     }
   }
 }
+
+type OwnOptions = PostgresOptions & { binaries: Binaries; account: Account };
 
 interface Binaries {
   root: string;
@@ -269,11 +290,7 @@ function readPidFile(data: string): string[] {
 
 type Attempt = { kind: "ready"; server: ChildProcess } | { kind: "failed"; reason: string; isPortTaken: boolean };
 
-async function tryStart(
-  data: string,
-  port: number,
-  options: PostgresOptions & { binaries: Binaries; account: Account },
-): Promise<Attempt> {
+async function tryStart(data: string, port: number, options: OwnOptions): Promise<Attempt> {
   const settings: Record<string, string> = {
     listen_addresses: "127.0.0.1",
     port: String(port),
@@ -309,26 +326,20 @@ async function tryStart(
     if (spawnFault) return failed(spawnFault.message);
     if (server.exitCode !== null || server.signalCode !== null) return failed("it ended at once");
     if (options.signal?.aborted) {
-      await stopOnce(server, options.claim)();
+      await endServer(server, options.claim);
       options.signal.throwIfAborted();
     }
     const lines = readPidFile(data);
     if (Number(lines[0]) === server.pid && lines[7]?.trim() === "ready") return { kind: "ready", server };
     await sleep(POLL_MS);
   }
-  await stopOnce(server, options.claim)();
+  await endServer(server, options.claim);
   return failed(`not ready within ${READY_LIMIT_MS / 1000} s`);
 }
 
-function stopOnce(server: ChildProcess, claim: FolderClaim | undefined): () => Promise<void> {
-  let stopped: Promise<void> | undefined;
-  return () => {
-    stopped ??= (async () => {
-      const identity = server.pid === undefined ? undefined : identifyProcess(server.pid);
-      // SIGINT is Postgres's "fast shutdown": sessions are cut, everything is written
-      if (identity) await endProcesses([{ ...identity, name: "postgres", stopSignal: "SIGINT" }], STOP_GRACE_MS);
-      if (server.pid !== undefined) claim?.forget(server.pid);
-    })();
-    return stopped;
-  };
+async function endServer(server: ChildProcess, claim: FolderClaim | undefined): Promise<void> {
+  const identity = server.pid === undefined ? undefined : identifyProcess(server.pid);
+  // SIGINT is Postgres's "fast shutdown": sessions are cut, everything is written
+  if (identity) await endProcesses([{ ...identity, name: "postgres", stopSignal: "SIGINT" }], STOP_GRACE_MS);
+  if (server.pid !== undefined) claim?.forget(server.pid);
 }

@@ -16,6 +16,8 @@ export interface Stack {
   temporalUiUrl: string | undefined;
   /** Starts a program of ours and keeps it running until `stop`. */
   supervise(program: ChildProgram): SupervisedChild;
+  /** Kills a server with SIGKILL, and starts it again at the same address; Temporal loses its runs without `temporalDbFilename`. */
+  crash(server: "postgres" | "temporal"): Promise<void>;
   /** Ends everything the stack started: programs first (last started, first ended), then the servers. Idempotent. */
   stop(): Promise<void>;
 }
@@ -108,6 +110,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       children.push(child);
       return child;
     },
+    crash: (server) => (server === "postgres" ? postgres.value : temporal.value).crash(),
     stop() {
       stopped ??= (async () => {
         try {

@@ -2,13 +2,14 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { type Crashable, crashable, notOurs } from "./crashable.js";
 import { freePort } from "./free-port.js";
 import { lastLines } from "./last-lines.js";
 import { endProcesses, identifyProcess } from "./process-identity.mjs";
 import type { FolderClaim, Log } from "./watchdog.js";
 
 /** A Temporal server to work with. */
-export interface RunningTemporal {
+export interface RunningTemporal extends Crashable {
   /** `host:port` of its gRPC front end. */
   address: string;
   namespace: string;
@@ -16,8 +17,6 @@ export interface RunningTemporal {
   uiUrl: string | undefined;
   /** Whether we started it (else it came from `TEMPORAL_ADDRESS`). */
   isEmbedded: boolean;
-  /** Ends ours in order; does nothing to one from outside. Idempotent. */
-  stop(): Promise<void>;
 }
 
 /** What a dev server is started with. */
@@ -72,7 +71,12 @@ export async function startTemporal(options: TemporalOptions): Promise<RunningTe
         namespace: "default",
         uiUrl: uiPort === undefined ? undefined : `http://127.0.0.1:${uiPort}`,
         isEmbedded: true,
-        stop: started.stop,
+        ...crashable({
+          server: started.server,
+          claim: options.claim,
+          again: () => startAgain(path, port, uiPort, { ...options, folder }),
+          stop: (server) => endServer(server, options),
+        }),
       };
     }
     const isOursToChoose = typeof options.uiPort !== "number";
@@ -86,7 +90,8 @@ async function outside(address: string, namespace: string): Promise<RunningTempo
   const end = performance.now() + OUTSIDE_LIMIT_MS;
   for (;;) {
     const fault = await ask(address, namespace);
-    if (fault === undefined) return { address, namespace, uiUrl: undefined, isEmbedded: false, stop: async () => {} };
+    if (fault === undefined)
+      return { address, namespace, uiUrl: undefined, isEmbedded: false, stop: async () => {}, crash: notOurs };
     if (performance.now() > end) {
       throw new Error(`Temporal at TEMPORAL_ADDRESS=${address}, namespace ${namespace}, doesn't answer: ${fault}`);
     }
@@ -94,7 +99,24 @@ async function outside(address: string, namespace: string): Promise<RunningTempo
   }
 }
 
-type Attempt = { kind: "ready"; stop: () => Promise<void> } | { kind: "failed"; reason: string; isPortTaken: boolean };
+/** At its address, which the one before may not have left yet. What lived in memory only is gone. */
+async function startAgain(
+  cli: string,
+  port: number,
+  uiPort: number | undefined,
+  options: TemporalOptions,
+): Promise<ChildProcess> {
+  for (let attempt = 1; ; attempt += 1) {
+    const started = await tryStart(cli, port, uiPort, options);
+    if (started.kind === "ready") return started.server;
+    if (attempt === AGAIN_ATTEMPTS) throw new Error(`Temporal did not start again: ${started.reason}`);
+    await sleep(500);
+  }
+}
+
+const AGAIN_ATTEMPTS = 5;
+
+type Attempt = { kind: "ready"; server: ChildProcess } | { kind: "failed"; reason: string; isPortTaken: boolean };
 
 async function tryStart(
   cli: string,
@@ -122,7 +144,7 @@ async function tryStart(
   server.once("error", (fault) => {
     spawnFault = fault;
   });
-  const stop = stopOnce(server, options);
+  const stop = () => endServer(server, options);
   const failed = async (reason: string): Promise<Attempt> => {
     await stop();
     const said = lastLines(logPath, 5, from);
@@ -143,7 +165,7 @@ async function tryStart(
       options.signal.throwIfAborted();
     }
     last = await ask(`127.0.0.1:${port}`, "default");
-    if (last === undefined) return { kind: "ready", stop };
+    if (last === undefined) return { kind: "ready", server };
     await sleep(50);
   }
   return failed(`not ready within ${READY_LIMIT_MS / 1000} s (${last})`);
@@ -176,16 +198,10 @@ function stopSignal({ dbFilename }: TemporalOptions): NodeJS.Signals {
   return dbFilename ? "SIGTERM" : "SIGKILL";
 }
 
-function stopOnce(server: ChildProcess, options: TemporalOptions): () => Promise<void> {
-  let stopped: Promise<void> | undefined;
-  return () => {
-    stopped ??= (async () => {
-      const identity = server.pid === undefined ? undefined : identifyProcess(server.pid);
-      if (identity) {
-        await endProcesses([{ ...identity, name: "temporal", stopSignal: stopSignal(options) }], STOP_GRACE_MS);
-      }
-      if (server.pid !== undefined) options.claim?.forget(server.pid);
-    })();
-    return stopped;
-  };
+async function endServer(server: ChildProcess, options: TemporalOptions): Promise<void> {
+  const identity = server.pid === undefined ? undefined : identifyProcess(server.pid);
+  if (identity) {
+    await endProcesses([{ ...identity, name: "temporal", stopSignal: stopSignal(options) }], STOP_GRACE_MS);
+  }
+  if (server.pid !== undefined) options.claim?.forget(server.pid);
 }

@@ -27,6 +27,7 @@ test("DATABASE_URL is taken as it is, and nothing is started", async () => {
   running = await startPostgres({ folder, log: () => {}, environment });
   expect(running).toMatchObject({ url: "postgres://someone@db.example:5432/app", isEmbedded: false });
   expect(existsSync(join(folder, "postgres"))).toBe(false);
+  await expect(running.crash()).rejects.toThrow("not ours to kill");
 });
 
 test("it keeps its data and its password over a restart, in order or after kill -9", async () => {
@@ -44,6 +45,21 @@ test("it keeps its data and its password over a restart, in order or after kill 
 
   running = await start();
   expect(await query(running.url, (sql) => sql`SELECT word FROM kept`)).toEqual([{ word: "zażółć" }]);
+});
+
+test("killed, it is back at the same address with what was committed; stopped, it comes back no more", async () => {
+  running = await start();
+  await query(running.url, (sql) => sql`CREATE TABLE kept (word text)`);
+  await query(running.url, (sql) => sql`INSERT INTO kept VALUES ('was')`);
+  const [before] = await query(running.url, (sql) => sql`SELECT pg_postmaster_start_time()::text AS at`);
+  await running.crash();
+  expect(await query(running.url, (sql) => sql`SELECT word FROM kept`)).toEqual([{ word: "was" }]);
+  expect(await query(running.url, (sql) => sql`SELECT pg_postmaster_start_time()::text AS at`)).not.toEqual([before]);
+  const crashing = running.crash(100);
+  await running.stop();
+  await crashing;
+  await expect(query(running.url, (sql) => sql`SELECT 1`)).rejects.toThrow();
+  await expect(running.crash()).rejects.toThrow("it is being stopped");
 });
 
 test("a server that nobody registered is ended before its data is used again", async () => {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Connection } from "@temporalio/client";
+import { Client, Connection } from "@temporalio/client";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { findTemporalCli } from "../../src/local/find-temporal-cli.js";
 import { type RunningTemporal, startTemporal } from "../../src/local/temporal.js";
@@ -34,6 +34,26 @@ test("it is ready when it returns, with our search attributes and its page", asy
   }
   const page = await fetch(`${running.uiUrl}/namespaces/default/workflows`);
   expect(page.status).toBe(200);
+});
+
+test("killed, it is back at the same address with the runs of its file", async () => {
+  running = await startTemporal({
+    folder,
+    findCli,
+    log: () => {},
+    environment: {},
+    uiPort: "none",
+    dbFilename: "kept.db",
+  });
+  const connection = await Connection.connect({ address: running.address });
+  try {
+    const client = new Client({ connection });
+    await client.workflow.start("nobody-works-on-it", { taskQueue: "none", workflowId: "kept" });
+    await running.crash();
+    expect((await client.workflow.getHandle("kept").describe()).status.name).toBe("RUNNING");
+  } finally {
+    await connection.close();
+  }
 });
 
 test("a server from outside is used as it is, without asking for a CLI", async () => {

@@ -15,21 +15,44 @@ export function registerDemo(program: Command): void {
       kills,
     )
     .option("--seed <n>", "which moments those are; default 1", kills)
-    .action(async (options: { once?: boolean; json?: boolean; minutes?: number; kill?: number; seed?: number }) => {
+    .option(
+      "--chaos <seed>",
+      "the same with 20 deaths of the worker, 2 of Postgres and 2 of Temporal, at moments drawn from the seed",
+      kills,
+    )
+    .action(async (options: DemoFlags) => {
       const { FolderBusyFault } = await import("../../../local/watchdog.js");
       const { runDemo } = await import("../../../local/demo.js");
+      const { CHAOS } = await import("../../../local/demo-faults.js");
+      if (options.chaos !== undefined && (options.kill !== undefined || options.seed !== undefined))
+        throw new UsageFault("--chaos SEED says all of it: give it without --kill and --seed.");
+      const outside = ["DATABASE_URL", "TEMPORAL_ADDRESS"].find((name) => (process.env[name] ?? "") !== "");
+      if (options.chaos !== undefined && outside !== undefined)
+        throw new UsageFault(`--chaos kills the demo's own Postgres and Temporal: unset ${outside}.`);
       try {
         process.exitCode = await runDemo({
           once: options.once === true,
           json: options.json === true,
           ...(options.minutes === undefined ? {} : { minutes: options.minutes }),
-          ...(options.kill === undefined ? {} : { kills: { count: options.kill, seed: options.seed ?? 1 } }),
+          ...(options.kill === undefined
+            ? {}
+            : { faults: { counts: { worker: options.kill }, seed: options.seed ?? 1 } }),
+          ...(options.chaos === undefined ? {} : { faults: { counts: CHAOS, seed: options.chaos } }),
         });
       } catch (error) {
         if (error instanceof FolderBusyFault) throw new UsageFault(error.message);
         throw error;
       }
     });
+}
+
+interface DemoFlags {
+  readonly once?: boolean;
+  readonly json?: boolean;
+  readonly minutes?: number;
+  readonly kill?: number;
+  readonly seed?: number;
+  readonly chaos?: number;
 }
 
 function minutes(text: string): number {
