@@ -58,6 +58,8 @@ const SETTLE_MS = 120_000;
 /** How long the store may be away, real milliseconds, before the demo's own part gives up. */
 const STORE_AWAY_MS = 60_000;
 
+const WORKER_UP_MS = 10_000;
+
 const TEMPORAL_FILE = "demo-temporal.db";
 
 const WAYPOST = fileURLToPath(new URL("../../../bin/waypost.mjs", import.meta.url));
@@ -540,6 +542,9 @@ async function killed(what: Fault["what"], stack: Stack, system: LocalSystem, cl
     await stack.crash(what);
     return `${day}  SIGKILL of ${what === "postgres" ? "Postgres" : "Temporal"}, back after ${((performance.now() - before) / 1_000).toFixed(1)} s`;
   }
+  // One that has just died is let come up first: a kill that hits nobody shows nothing.
+  const until = performance.now() + WORKER_UP_MS;
+  while (system.worker.pid() === undefined && performance.now() < until) await sleep(100);
   const pid = system.worker.pid();
   if (pid !== undefined) process.kill(pid, "SIGKILL");
   return `${day}  SIGKILL of the worker${pid === undefined ? ": it was not up" : ` (process ${pid})`}`;
