@@ -1,6 +1,6 @@
 import type { Client } from "@temporalio/client";
 import { systemClock, REAL_TIME } from "../adapters/clock.js";
-import { createMailComposer, type MailCompany } from "../adapters/email/compose.js";
+import { createMailComposer } from "../adapters/email/compose.js";
 import { onlyToList } from "../adapters/email/only-to.js";
 import { createSmtpMailer } from "../adapters/email/smtp-mailer.js";
 import { postgresAudit } from "../adapters/postgres/audit.js";
@@ -10,6 +10,7 @@ import { postgresHealth } from "../adapters/postgres/health.js";
 import { postgresHolds } from "../adapters/postgres/holds.js";
 import { postgresLedger } from "../adapters/postgres/ledger.js";
 import { postgresOrder } from "../adapters/postgres/order.js";
+import { postgresMailGrounds } from "../adapters/postgres/mail-grounds.js";
 import { postgresPeople } from "../adapters/postgres/people.js";
 import { postgresPortfolio } from "../adapters/postgres/portfolio.js";
 import { postgresSegments } from "../adapters/postgres/segments.js";
@@ -23,9 +24,11 @@ import { createSlackPoster, type WebApiPoster } from "../adapters/slack/web-api-
 import { boundedWorkflows, lazyTemporalClient } from "../adapters/temporal/temporal-client.js";
 import { TASK_QUEUE } from "../adapters/temporal/temporal-workflows.js";
 import type { Policy } from "../engine/policy.js";
+import { mailCompanyOf } from "../operations/mail-company.js";
 import { healthMeter, measureOnEvent } from "../operations/measure-health.js";
 import { inOrder } from "../operations/in-order.js";
 import { LOCAL_SETTINGS, type PerformPorts, PRODUCTION_SETTINGS } from "../operations/perform-ports.js";
+import type { MailCompany } from "../ports/composer.js";
 import type { Audit } from "../ports/audit.js";
 import type { ClockSetting } from "../ports/clock.js";
 import type { HealthPorts } from "../ports/health.js";
@@ -100,7 +103,8 @@ export function wire(environment: EnvironmentWith<"DATABASE_URL">, name: string,
           token: environment.SLACK_BOT_TOKEN,
           ...(environment.SLACK_API_URL === undefined ? {} : { apiUrl: environment.SLACK_API_URL }),
         });
-  const company = () => companyOf(store);
+  const company = async () =>
+    mailCompanyOf(await store.read((tx) => store.playbooks.configuration<Policy>(tx, "policy")));
   const publicUrl = environment.PUBLIC_URL ?? "http://localhost:3000";
   const onlyTo = environment.EMAIL_ONLY_TO;
   const settings = environment.MAILBOX_URL === undefined ? PRODUCTION_SETTINGS : LOCAL_SETTINGS;
@@ -131,6 +135,7 @@ export function wire(environment: EnvironmentWith<"DATABASE_URL">, name: string,
     people: postgresPeople(),
     tasks: postgresTasks(),
     suppressions: postgresSuppressions(),
+    mailGrounds: postgresMailGrounds,
     holds: postgresHolds(),
     concerns: postgresConcerns(),
     tokens: postgresTokens(),
@@ -142,7 +147,6 @@ export function wire(environment: EnvironmentWith<"DATABASE_URL">, name: string,
       ...createMailComposer({
         domain: environment.MAIL_DOMAIN ?? new URL(publicUrl).hostname,
         publicUrl,
-        company,
         ...(onlyTo === undefined ? {} : { onlyTo }),
       }),
       ...createSlackMessages(),
@@ -209,16 +213,4 @@ function mailerOf(environment: Environment, replyTimeoutMs: number): Mailer {
     ...(onlyTo === undefined ? {} : { onlyTo }),
     ...(mailboxUrl === undefined ? {} : { mailboxUrl }),
   });
-}
-
-async function companyOf(store: Store): Promise<MailCompany> {
-  const policy = await store.read((tx) => store.playbooks.configuration<Policy>(tx, "policy"));
-  return {
-    name: policy?.company.name ?? "Waypost",
-    postalAddress: policy?.company.postalAddress ?? "",
-    supportEmail: policy?.company.supportEmail ?? "",
-    categoryTitles: Object.fromEntries(
-      Object.entries(policy?.categories ?? {}).map(([category, { title }]) => [category, title]),
-    ),
-  };
 }

@@ -5,7 +5,11 @@ import { type Calendar, STANDARD_CALENDAR } from "../values/calendar.js";
 
 /** The calendars as last published, by name; `standard` is always there. */
 export async function readCalendars(store: Pick<Store, "playbooks">, tx: Tx): Promise<ReadonlyMap<string, Calendar>> {
-  const published = (await store.playbooks.configuration<readonly Calendar[]>(tx, "calendars")) ?? [];
+  return calendarsIn(await store.playbooks.configuration<readonly Calendar[]>(tx, "calendars"));
+}
+
+/** The same of what was published; undefined: nothing yet. */
+export function calendarsIn(published: readonly Calendar[] = []): ReadonlyMap<string, Calendar> {
   return new Map([STANDARD_CALENDAR, ...published].map((calendar) => [calendar.name, calendar]));
 }
 

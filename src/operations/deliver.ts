@@ -1,12 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { DeliveryResult, DeliveryRow, DeliveryStatus } from "../ports/ledger.js";
+import type { DeliveryResult, DeliveryRow, DeliveryStatus, KeptMessage } from "../ports/ledger.js";
 import type { DeskPorts } from "./perform-ports.js";
 
 /** One message and the server it goes to, whichever channel. */
 export interface Conversation {
   /** H: how long the server may take to answer once the message is on the wire. */
   readonly replyMs: number;
+  /** What the ledger is to keep of it as soon as it is on the wire; absent: it has it already. */
+  readonly kept?: KeptMessage;
   /**
    * Sends. `mayStart` must be asked right before the first byte that counts, and its `false` obeyed. A throw before it was asked is a
    * refusal that may be tried again; after it, silence.
@@ -66,13 +68,18 @@ export async function deliver(
     .catch((error: unknown) => {
       // The row stays as it is: in `wire` it is asked about, in `claimed` it is stolen.
       ports.onFault?.(`delivery ${key}`, error);
+      return undefined;
     })
     .finally(() => {
       isOver = true;
     });
   const stop = new AbortController();
-  await Promise.race([talking, sleep(leftMs, undefined, { signal: stop.signal }).catch(() => {})]);
+  const settled = await Promise.race([
+    talking,
+    sleep(leftMs, undefined, { signal: stop.signal }).catch(() => undefined),
+  ]);
   stop.abort();
+  if (settled !== undefined && isFinal(settled)) return { kind: "final", row: settled };
   const standing = await standingOf(ports, key);
   // Still connecting: whoever asks next may steal it, but not this call, whose time is up.
   return standing.kind === "free" && !isOver ? { kind: "later", afterMs: POLL_MS } : standing;
@@ -92,14 +99,20 @@ async function standingOf(ports: DeskPorts, key: string): Promise<Standing> {
   });
 }
 
-async function converse(ports: DeskPorts, key: string, token: string, conversation: Conversation): Promise<void> {
+/** The row as what came of it left it; undefined: it is not settled, or somebody else's. */
+async function converse(
+  ports: DeskPorts,
+  key: string,
+  token: string,
+  conversation: Conversation,
+): Promise<DeliveryRow | undefined> {
   const { ledger, store, settings } = ports;
   let isOnWire = false;
   const mayStart = async (): Promise<boolean> => {
     const wireMs = settings.lastLookMs + conversation.replyMs + settings.slackenMs;
     // Taken before the row is asked: a freeze anywhere behind this line is seen below.
     const before = { monotonic: performance.now(), wall: Date.now() };
-    isOnWire = await store.read((tx) => ledger.wire(tx, key, token, wireMs));
+    isOnWire = await store.read((tx) => ledger.wire(tx, key, token, wireMs, conversation.kept));
     if (!isOnWire) return false;
     // The last look: nothing may come between it and the first byte but this return.
     const gone = Math.max(performance.now() - before.monotonic, Date.now() - before.wall);
@@ -117,7 +130,7 @@ async function converse(ports: DeskPorts, key: string, token: string, conversati
     reply = isOnWire ? { kind: "unknown", reason } : { kind: "refused", permanent: false, reason };
   }
   const result = await resultOf(ports, key, reply);
-  if (result) await store.read((tx) => ledger.settle(tx, key, token, result));
+  return result && store.read((tx) => ledger.settle(tx, key, token, result));
 }
 
 /** undefined: no answer; the row stays in `wire` until someone may ask. */

@@ -3,6 +3,7 @@ import type { Concerns } from "../ports/concerns.js";
 import type { HealthMeter } from "../ports/health-meter.js";
 import type { Holds } from "../ports/holds.js";
 import type { Ledger } from "../ports/ledger.js";
+import type { MailGrounds } from "../ports/mail-grounds.js";
 import type { Mailer } from "../ports/mailer.js";
 import type { LogicalOrder } from "../ports/order.js";
 import type { People } from "../ports/people.js";
@@ -26,6 +27,7 @@ export interface DeskPorts extends Ports {
 /** What the commands of runs need. */
 export interface PerformPorts extends DeskPorts {
   readonly suppressions: Suppressions;
+  readonly mailGrounds: MailGrounds;
   readonly holds: Holds;
   readonly concerns: Concerns;
   readonly mailer: Mailer;

@@ -1,15 +1,16 @@
 import type { Plan } from "../engine/plan.js";
 import type { Policy } from "../engine/policy.js";
 import type { RunEvent } from "../engine/event.js";
+import type { Model } from "../customers/model.js";
 import type { Directory } from "../customers/people.js";
 import type { FactValue } from "../expression/expression.js";
 import type { AccountCard, ContactCard } from "../ports/people.js";
 import type { FactSubject } from "../ports/facts.js";
-import type { RunRow } from "../ports/runs.js";
+import type { RunRow, Runs } from "../ports/runs.js";
 import type { Tx } from "../ports/transactions.js";
 import type { Calendar } from "../values/calendar.js";
 import type { Instant } from "../values/instant.js";
-import { calendarNamed, customerCalendar, readCalendars } from "./calendars.js";
+import { calendarNamed, calendarsIn, customerCalendar } from "./calendars.js";
 import { eventScopeOf } from "./event-scope.js";
 import type { Ports } from "../ports/store.js";
 import type { DeskPorts, PerformPorts } from "./perform-ports.js";
@@ -42,6 +43,8 @@ export interface Scene {
   facts(paths: readonly string[], contactId?: string): Promise<Record<string, FactValue>>;
   /** Events that the run must be told first: up to the run's instant, or another. */
   undelivered(tx: Tx, until?: Instant): Promise<readonly RunEvent[]>;
+  /** The run as the store has it now, with the events up to the instant that it must be told first. */
+  look(tx: Tx, until: Instant): ReturnType<Runs["withUndelivered"]>;
   /** What the run listens to among these fact paths. */
   hears(paths: readonly string[]): boolean;
 }
@@ -58,8 +61,10 @@ export interface Session {
   readonly deadline: number;
   /** Ids of events that the stretch has in hand, and that are not confirmed yet. */
   readonly inHand: Set<string>;
+  /** As published when the stretch first asked. */
   readonly policy: () => Promise<Policy>;
-  readonly calendars: () => ReturnType<typeof readCalendars>;
+  readonly calendars: () => Promise<ReadonlyMap<string, Calendar>>;
+  readonly model: () => Promise<Model | undefined>;
   readonly directory: () => Promise<Directory>;
 }
 
@@ -70,6 +75,7 @@ export function sessionOf(
   how: { readonly turns?: number; readonly offered?: readonly RunEvent[]; readonly budgetMs?: number | undefined },
 ): Session {
   const { store } = ports;
+  const published = once(store, (tx) => store.playbooks.configurations(tx));
   return {
     ports,
     run,
@@ -77,8 +83,9 @@ export function sessionOf(
     ...(how.turns === undefined ? {} : { turns: how.turns }),
     deadline: performance.now() + (how.budgetMs ?? ports.settings.budgetMs),
     inHand: new Set(how.offered?.map(({ id }) => id)),
-    policy: once(store, (tx) => readPolicy(ports, tx)),
-    calendars: once(store, (tx) => readCalendars(store, tx)),
+    policy: async () => policyIn((await published()).policy as Policy | undefined),
+    calendars: async () => calendarsIn((await published()).calendars as readonly Calendar[] | undefined),
+    model: async () => (await published()).model as Model | undefined,
     directory: once(store, (tx) => ports.people.directory(tx)),
   };
 }
@@ -100,11 +107,12 @@ export function sceneOf(session: Session, asOf: Instant): Scene {
   let at = asOf;
   // Faster than real time, what is current depends on whose clock is asked: the run's. What is dated later is not so yet.
   const today = ports.clock.scale === 1 ? undefined : asOf;
-  const account = once(store, async (tx) => {
-    const found = await ports.people.account(tx, run.accountId, today);
+  const people = once(store, async (tx) => {
+    const found = await ports.people.around(tx, run.accountId, today);
     if (!found) throw new Error(`run ${run.id}: its account ${run.accountId} is not there`);
     return found;
   });
+  const account = async () => (await people()).account;
   const subject = (contactId?: string): FactSubject => {
     const person = contactId ?? run.contactId;
     return {
@@ -128,15 +136,17 @@ export function sceneOf(session: Session, asOf: Instant): Scene {
     },
     leftMs: () => Math.max(0, session.deadline - performance.now()),
     account,
-    contacts: once(store, (tx) => ports.people.contacts(tx, run.accountId, today)),
+    contacts: async () => (await people()).contacts,
     directory: session.directory,
     policy: session.policy,
     customerCalendar: async () => customerCalendar(await account(), await session.calendars()),
     calendar: async (name) => calendarNamed(name, await session.calendars()),
     subject,
-    facts: (paths, contactId) =>
-      paths.length === 0 ? Promise.resolve({}) : store.facts.read(subject(contactId), paths, at),
+    facts: async (paths, contactId) =>
+      paths.length === 0 ? {} : store.facts.under(await session.model()).read(subject(contactId), paths, at),
     undelivered: (tx, until = at) => undelivered(session, tx, until),
+    look: (tx, until) =>
+      store.runs.withUndelivered(tx, eventScopeOf(run, plan), until, EVENTS_AT_ONCE, [...session.inHand]),
     hears: (paths) => plan.listens.facts.some((fact) => paths.includes(fact)),
   };
 }
@@ -153,7 +163,10 @@ export function undelivered(
 
 /** The policy as last published. Throws before the first publication: nothing can run then. */
 export async function readPolicy(ports: Pick<DeskPorts, "store">, tx: Tx): Promise<Policy> {
-  const policy = await ports.store.playbooks.configuration<Policy>(tx, "policy");
+  return policyIn(await ports.store.playbooks.configuration<Policy>(tx, "policy"));
+}
+
+function policyIn(policy: Policy | undefined): Policy {
   if (!policy) throw new Error("no policy is published");
   return policy;
 }
@@ -167,23 +180,32 @@ export type Effect<O> =
 
 /**
  * Does `work` in the transaction of a claim: the account locked, and nothing begun if the run must hear of something first. What `work` writes
- * happens whole or not at all. `work` is given the run as the store has it now. Throws `RunHasEnded`, and `Overtaken`.
+ * happens whole or not at all. `work` is given the run as the store has it now, and what `beside` found. Throws `RunHasEnded`, and `Overtaken`.
+ *
+ * @param beside a look of the claim's own, taken under the same lock: it travels with the others, and must write nothing
  */
-export async function inClaim<T>(
+export async function inClaim<T, Found = undefined>(
   scene: Scene,
-  work: (tx: Tx, run: RunRow) => Promise<T>,
+  work: (tx: Tx, run: RunRow, found: Found) => Promise<T>,
+  beside?: (tx: Tx) => Promise<Found>,
 ): Promise<{ kind: "events"; events: readonly RunEvent[] } | { kind: "done"; value: T }> {
   const { store } = scene.ports;
   return store.transaction(async (tx) => {
-    await store.lockAccounts(tx, [scene.run.accountId]);
-    // A call that was given up (frozen, cancelled, timed out) still runs beside what came after it: the events that ended the run are confirmed by
-    // then, and would not stop it.
-    // The events: in real time also what happened after the effect was due. It is late, and goes to people as they are now.
-    const [found, events] = await Promise.all([store.runs.get(tx, scene.run.id), scene.undelivered(tx, scene.now())]);
-    const run = found ?? scene.run;
+    const [, look, found] = await Promise.all([
+      // A transaction does its statements in the order in which they were asked: the looks see what was written until the lock was had.
+      store.lockAccounts(tx, [scene.run.accountId]),
+      // A call that was given up (frozen, cancelled, timed out) still runs beside what came after it: the events that ended the run are confirmed by
+      // then, and would not stop it.
+      // The events: in real time also what happened after the effect was due. It is late, and goes to people as they are now.
+      scene.look(tx, scene.now()),
+      beside?.(tx),
+    ]);
+    const { run = scene.run, events } = look;
     if (run.status === "ended") throw new RunHasEnded(run);
     if (scene.turns !== undefined && run.turns > scene.turns) throw new Overtaken(run.id);
-    return events.length > 0 ? { kind: "events", events } : { kind: "done", value: await work(tx, run) };
+    return events.length > 0
+      ? { kind: "events", events }
+      : { kind: "done", value: await work(tx, run, found as Found) };
   });
 }
 

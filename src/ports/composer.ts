@@ -55,6 +55,16 @@ export interface MailDraft {
   readonly unsubscribeToken?: string;
   /** The Date header. */
   readonly at: Instant;
+  readonly company: MailCompany;
+}
+
+/** Who we are, as the footer shows it: from `policy.yaml`. */
+export interface MailCompany {
+  readonly name: string;
+  readonly postalAddress: string;
+  readonly supportEmail: string;
+  /** Category → locale → what a customer calls it. */
+  readonly categoryTitles: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
 /** What a Slack message shows and how it reads where blocks can't be shown. */

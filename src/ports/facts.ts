@@ -1,4 +1,5 @@
 import type { FactValue } from "../expression/expression.js";
+import type { Model } from "../customers/model.js";
 import type { Instant } from "../values/instant.js";
 import type { Tx } from "./transactions.js";
 
@@ -40,4 +41,6 @@ export interface FactStore extends FactReader {
   ): Promise<readonly Readonly<Record<string, FactValue>>[]>;
   /** The same reader inside a transaction: it sees what that has written. */
   within(tx: Tx): FactStore;
+  /** The same reader by this model, as it was published when the caller looked: who reads often looks once. */
+  under(model: Model | undefined): FactStore;
 }

@@ -10,6 +10,9 @@ export interface Ledger {
   /** Adds the rows that are not there yet, as `pending`, and returns all of them as they are, in the order given. */
   pin(tx: Tx, rows: readonly NewDelivery[]): Promise<DeliveryRow[]>;
 
+  /** `pin` and `claim` of one row as one. undefined, and nothing changed: it was there already. */
+  pinClaimed(tx: Tx, row: NewDelivery, token: string, leaseMs: number, at: Instant): Promise<DeliveryRow | undefined>;
+
   read(tx: Tx, key: string): Promise<DeliveryRow | undefined>;
 
   readById(tx: Tx, id: string): Promise<DeliveryRow | undefined>;
@@ -45,17 +48,17 @@ export interface Ledger {
    */
   claim(tx: Tx, key: string, token: string, leaseMs: number, at: Instant): Promise<DeliveryRow | undefined>;
 
-  /** Keeps the bytes of the message for every later attempt. False: the claim is lost, or bytes were kept before (they stand). */
-  keepRaw(tx: Tx, key: string, token: string, raw: KeptMessage): Promise<boolean>;
-
-  /** `claimed → wire` while the lease runs; false: don't send. From here on the message counts as sent. */
-  wire(tx: Tx, key: string, token: string, wireMs: number): Promise<boolean>;
+  /**
+   * `claimed → wire` while the lease runs; false: don't send. From here on the message counts as sent. `kept`: its bytes, for whoever asks after it or
+   * sends it again; those of an earlier attempt stand where it is absent.
+   */
+  wire(tx: Tx, key: string, token: string, wireMs: number, kept?: KeptMessage): Promise<boolean>;
 
   /** `wire → claimed`, when it is certain that no byte was sent. */
   unwire(tx: Tx, key: string, token: string): Promise<boolean>;
 
-  /** What came of it, from `wire` or, for a refusal before the body, from `claimed`. False: someone else has the row now. */
-  settle(tx: Tx, key: string, token: string, result: DeliveryResult): Promise<boolean>;
+  /** What came of it, from `wire` or, for a refusal before the body, from `claimed`: the row as it now is. undefined: someone else has it now. */
+  settle(tx: Tx, key: string, token: string, result: DeliveryResult): Promise<DeliveryRow | undefined>;
 
   /**
    * `wire` whose `wireUntil` is over → `claimed` under a new token: only once the provider was asked and does not have it.
@@ -81,27 +84,6 @@ export interface Ledger {
 
   /** Ends a row of which nothing was on the wire: `skipped` by a decision, `withdrawn` from outside. False: it is too late, or already ended. */
   drop(tx: Tx, key: string, status: "skipped" | "withdrawn", reason: string): Promise<boolean>;
-
-  /** The latest counted or uncounted mail that went to the contact, at or after `since`. */
-  lastSent(tx: Tx, contactId: string, since: Instant, exceptKey: string): Promise<Instant | undefined>;
-
-  /** When counted mails to the contact were begun, later than `since`: accepted, under way or unknown; without the categories given, and `exceptKey`. */
-  counted(
-    tx: Tx,
-    contactId: string,
-    since: Instant,
-    exemptCategories: readonly string[],
-    exceptKey: string,
-  ): Promise<Instant[]>;
-
-  /** Other mails that wait for the contact at the instant. */
-  waiting(
-    tx: Tx,
-    contactId: string,
-    at: Instant,
-    exemptCategories: readonly string[],
-    exceptKey: string,
-  ): Promise<{ key: string; priority: number; until?: Instant }[]>;
 }
 
 export type DeliveryStatus =

@@ -28,6 +28,12 @@ export interface People {
   account(tx: Tx, id: string, asOf?: Instant): Promise<AccountCard | undefined>;
   /** All contacts of the account, those who left too. */
   contacts(tx: Tx, accountId: string, asOf?: Instant): Promise<ContactCard[]>;
+  /** Both at once; undefined where there is no such account. */
+  around(
+    tx: Tx,
+    accountId: string,
+    asOf?: Instant,
+  ): Promise<{ readonly account: AccountCard; readonly contacts: readonly ContactCard[] } | undefined>;
   /** Everyone of ours, and every absence. A company's CS team: hundreds of rows at most. */
   directory(tx: Tx): Promise<Directory>;
   /** The colleague with this Slack user id, else with this e-mail address (any case). */

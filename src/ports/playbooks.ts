@@ -39,6 +39,8 @@ export interface Playbooks {
   template(tx: Tx, hash: string): Promise<TemplateSource | undefined>;
   /** As last published; undefined before the first publication. The caller names the type that the compiler writes. */
   configuration<T>(tx: Tx, kind: ConfigurationKind): Promise<T | undefined>;
+  /** All that is published, by kind: one look where several are needed. */
+  configurations(tx: Tx): Promise<Readonly<Partial<Record<ConfigurationKind, unknown>>>>;
   /** Stores templates; known hashes are left as they are. */
   saveTemplates(tx: Tx, templates: readonly TemplateSource[]): Promise<void>;
   /** Makes this the current version; a hash that was there before keeps its number. */

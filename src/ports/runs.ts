@@ -1,8 +1,10 @@
+import type { RunEvent } from "../engine/event.js";
 import type { PerformResponse } from "../engine/perform.js";
 import type { SubjectKind } from "../engine/plan.js";
 import type { TimelineEntry } from "../engine/timeline.js";
 import type { FactValue } from "../expression/expression.js";
 import type { Instant } from "../values/instant.js";
+import type { EventScope } from "./events.js";
 import type { Tx } from "./transactions.js";
 
 export type RunStatus = "starting" | "running" | "held" | "parked" | "exiting" | "ended";
@@ -61,6 +63,14 @@ export interface RunProgress {
 
 export interface Runs {
   get(tx: Tx, id: string): Promise<RunRow | undefined>;
+  /** As `get`, with the events that it must hear (`Events.undelivered`): what every claim looks at first, in one look. */
+  withUndelivered(
+    tx: Tx,
+    scope: EventScope,
+    asOf: Instant,
+    limit: number,
+    inHand: readonly string[],
+  ): Promise<{ readonly run: RunRow | undefined; readonly events: readonly RunEvent[] }>;
   /** Live runs of the account (not ended), oldest first. */
   live(tx: Tx, accountId: string): Promise<readonly RunRow[]>;
   /** All runs ever of the playbook for the subject, oldest first. */

@@ -19,7 +19,8 @@ export interface Transactions {
   read<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
   /**
    * Takes the accounts' advisory locks until the transaction ends, in one order, so that two can't wait for each other;
-   * call it once, first, with all of them. Who appends an event or begins an effect holds the account's lock.
+   * call it once, first, with all of them. Who appends an event or begins an effect holds the account's lock. Statements that were asked after it see what
+   * was written until the lock was had, also where nobody waited for it before asking.
    */
   lockAccounts(tx: Tx, accountIds: readonly string[]): Promise<void>;
 }

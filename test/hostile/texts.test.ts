@@ -78,13 +78,14 @@ const WRAPS: readonly ((text: string) => string)[] = [
 const composer = createMailComposer({
   domain: "mail.waypost.example",
   publicUrl: "https://waypost.example",
-  company: () => ({
-    name: "Waypost",
-    postalAddress: "12 Harbour Street",
-    supportEmail: "support@waypost.example",
-    categoryTitles: { onboarding: { en: "Getting started" } },
-  }),
 });
+
+const COMPANY = {
+  name: "Waypost",
+  postalAddress: "12 Harbour Street",
+  supportEmail: "support@waypost.example",
+  categoryTitles: { onboarding: { en: "Getting started" } },
+};
 
 const SOURCE = `---
 subject: "Hi {{ x }}"
@@ -150,6 +151,7 @@ async function mail(value: string) {
     category: "onboarding",
     unsubscribeToken: "tok_en-1",
     at: Date.UTC(2026, 2, 2, 9, 0),
+    company: COMPANY,
   });
   const email = await PostalMime.parse(message.raw);
   return {

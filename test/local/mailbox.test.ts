@@ -8,8 +8,9 @@ import type { MailboxMessage } from "../../src/local/mailbox-messages.js";
 const composer = createMailComposer({
   domain: "waypost.example",
   publicUrl: "https://waypost.example",
-  company: () => ({ name: "Waypost", postalAddress: "London", supportEmail: "s@waypost.example", categoryTitles: {} }),
 });
+
+const COMPANY = { name: "Waypost", postalAddress: "London", supportEmail: "s@waypost.example", categoryTitles: {} };
 
 describe("the mailbox", () => {
   let mailbox: Mailbox;
@@ -40,6 +41,7 @@ describe("the mailbox", () => {
       category: "onboarding",
       unsubscribeToken: `token${number}`,
       at: Date.UTC(2026, 2, 2, 9),
+      company: COMPANY,
     });
     return await createSmtpMailer({ url: mailbox.smtpUrl, replyTimeoutMs: 2_000 }).send(message, async () => true);
   }

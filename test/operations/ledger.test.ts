@@ -71,11 +71,11 @@ function contract(
         attempts: 1,
         sentAt: T0,
       });
-      expect(await ledger.keepRaw(tx, key, "t1", { raw: "bytes", messageId: "<m>" })).toBe(true);
-      expect(await ledger.keepRaw(tx, key, "t1", { raw: "other", messageId: "<m>" })).toBe(false);
-      expect(await ledger.wire(tx, key, "t1", 1000)).toBe(true);
-      expect(await ledger.settle(tx, key, "t1", { status: "sent", serverMessageId: "<s>" })).toBe(true);
-      expect(await ledger.read(tx, key)).toMatchObject({
+      expect(await ledger.wire(tx, key, "t1", 1000, { raw: "bytes", messageId: "<m>" })).toBe(true);
+      expect(await ledger.read(tx, key)).toMatchObject({ status: "wire", raw: "bytes", messageId: "<m>" });
+      const settled = await ledger.settle(tx, key, "t1", { status: "sent", serverMessageId: "<s>" });
+      expect(settled).toEqual(await ledger.read(tx, key));
+      expect(settled).toMatchObject({
         status: "sent",
         raw: null,
         messageId: "<m>",
@@ -89,10 +89,10 @@ function contract(
     test("of two claimers the later has it, and the earlier can't get on the wire", async () => {
       await ledger.claim(tx, key, "first", 1000, T0);
       expect(await ledger.claim(tx, key, "second", 1000, T0)).toMatchObject({ token: "second", attempts: 2 });
-      expect(await ledger.keepRaw(tx, key, "first", { raw: "x", messageId: null })).toBe(false);
-      expect(await ledger.wire(tx, key, "first", 1000)).toBe(false);
+      expect(await ledger.wire(tx, key, "first", 1000, { raw: "x", messageId: null })).toBe(false);
+      expect(await ledger.read(tx, key)).toMatchObject({ raw: null, messageId: null });
       expect(await ledger.wire(tx, key, "second", 1000)).toBe(true);
-      expect(await ledger.settle(tx, key, "first", { status: "sent" })).toBe(false);
+      expect(await ledger.settle(tx, key, "first", { status: "sent" })).toBeUndefined();
       expect(await status()).toBe("wire");
     });
 
@@ -114,7 +114,7 @@ function contract(
       expect(await ledger.takeOver(tx, key, "other", "t2", 1000)).toBe(false);
       expect(await ledger.takeOver(tx, key, "t1", "t2", 1000)).toBe(true);
       expect(await ledger.takeOver(tx, key, "t1", "t3", 1000)).toBe(false);
-      expect(await ledger.settle(tx, key, "t1", { status: "sent" })).toBe(false);
+      expect(await ledger.settle(tx, key, "t1", { status: "sent" })).toBeUndefined();
       expect(await ledger.wire(tx, key, "t2", 1000)).toBe(true);
     });
 
@@ -128,7 +128,9 @@ function contract(
 
     test("a retry waits for its time, and no longer counts meanwhile", async () => {
       await ledger.claim(tx, key, "t1", 1000, T0);
-      expect(await ledger.settle(tx, key, "t1", { status: "retry", reason: "451", afterMs: 150 })).toBe(true);
+      expect(await ledger.settle(tx, key, "t1", { status: "retry", reason: "451", afterMs: 150 })).toMatchObject({
+        status: "retry",
+      });
       expect(await ledger.retryLeftMs(tx, key)).toBeGreaterThan(0);
       expect(await ledger.claim(tx, key, "t2", 1000, T0)).toBeUndefined();
       expect(await ledger.read(tx, key)).toMatchObject({ status: "retry", reason: "451", sentAt: null });
@@ -138,9 +140,11 @@ function contract(
 
     test("silence is unknown, and a person or a look-up resolves it", async () => {
       await ledger.claim(tx, key, "t1", 1000, T0);
-      expect(await ledger.settle(tx, key, "t1", { status: "unknown", reason: "silent" })).toBe(false);
+      expect(await ledger.settle(tx, key, "t1", { status: "unknown", reason: "silent" })).toBeUndefined();
       await ledger.wire(tx, key, "t1", 1000);
-      expect(await ledger.settle(tx, key, "t1", { status: "unknown", reason: "silent" })).toBe(true);
+      expect(await ledger.settle(tx, key, "t1", { status: "unknown", reason: "silent" })).toMatchObject({
+        status: "unknown",
+      });
       expect(await ledger.resolve(tx, key, "held", "a person looks")).toBe(true);
       expect(await ledger.resolve(tx, key, "resolved", "it arrived")).toBe(true);
       expect(await ledger.resolve(tx, key, "held", "again")).toBe(false);
@@ -166,31 +170,22 @@ function contract(
       expect(await ledger.drop(tx, other.key, "skipped", "x")).toBe(false);
     });
 
-    test("what counts against a person's cap, and what waits beside it", async () => {
-      const contactId = `person-${number}`;
-      const [a, b, c, d, e] = [
-        mail({ contactId }),
-        mail({ contactId, category: "service" }),
-        mail({ contactId, priority: 70 }),
-        mail({ contactId, dueAt: T0 + HOUR }),
-        mail({ contactId, channel: "slack" }),
-      ] as const;
-      await ledger.pin(tx, [a, b, c, d, e]);
-      for (const row of [a, b, e]) await ledger.claim(tx, row.key, "t", 1000, T0);
-      expect(await ledger.counted(tx, contactId, T0 - 1, ["service"], "x")).toEqual([T0]);
-      expect(await ledger.counted(tx, contactId, T0 - 1, [], "x")).toEqual([T0, T0]);
-      expect(await ledger.counted(tx, contactId, T0, ["service"], "x")).toEqual([]);
-      expect(await ledger.counted(tx, contactId, T0 - 1, ["service"], a.key)).toEqual([]);
-      expect(await ledger.lastSent(tx, contactId, T0, a.key)).toBe(T0);
-      expect(await ledger.lastSent(tx, contactId, T0 + 1, a.key)).toBeUndefined();
-      expect(await ledger.waiting(tx, contactId, T0, ["service"], a.key)).toEqual([{ key: c.key, priority: 70 }]);
-      await ledger.defer(tx, c.key, T0 + HOUR, T0 + 2 * HOUR, "quiet");
-      expect(await ledger.waiting(tx, contactId, T0, ["service"], a.key)).toEqual([
-        { key: c.key, priority: 70, until: T0 + HOUR },
-      ]);
-      expect(await ledger.waiting(tx, contactId, T0 + 3 * HOUR, ["service"], a.key)).toEqual([
-        { key: d.key, priority: 50 },
-      ]);
+    test("what was on the wire keeps its bytes for the next attempt", async () => {
+      await ledger.claim(tx, key, "t1", 1000, T0);
+      await ledger.wire(tx, key, "t1", 1000, { raw: "bytes", messageId: "<m>" });
+      await ledger.settle(tx, key, "t1", { status: "retry", reason: "451", afterMs: 0 });
+      expect(await ledger.claim(tx, key, "t2", 1000, T0)).toMatchObject({ raw: "bytes", messageId: "<m>" });
+      await ledger.wire(tx, key, "t2", 1000);
+      expect(await ledger.read(tx, key)).toMatchObject({ raw: "bytes", messageId: "<m>" });
+    });
+
+    test("a new row is pinned and claimed as one; one that is there is left", async () => {
+      const row = mail();
+      const claimed = await ledger.pinClaimed(tx, row, "t1", 1000, T0);
+      expect(claimed).toMatchObject({ ...row, status: "claimed", token: "t1", attempts: 1, sentAt: T0, raw: null });
+      expect(claimed).toEqual(await ledger.read(tx, row.key));
+      expect(await ledger.pinClaimed(tx, row, "t2", 1000, T0)).toBeUndefined();
+      expect(await ledger.wire(tx, row.key, "t1", 1000)).toBe(true);
     });
 
     test("the rows of an effect and the open ones of a run", async () => {

@@ -670,10 +670,10 @@ describe("a call that was given up, and runs on beside what came after it", () =
     const frozen = new Promise<void>((done) => void (thaw = done));
     const { people } = stage.ports;
     const slow: typeof people = Object.create(people, {
-      contacts: {
-        value: async (...args: Parameters<typeof people.contacts>) => {
+      around: {
+        value: async (...args: Parameters<typeof people.around>) => {
           await frozen;
-          return people.contacts(...args);
+          return people.around(...args);
         },
       },
     });

@@ -4,6 +4,7 @@ import type { Command } from "../../src/engine/command.js";
 import type { RunEvent } from "../../src/engine/event.js";
 import type { RunIdentity } from "../../src/engine/state.js";
 import { walk } from "../../src/engine/walk.js";
+import { mailCompanyOf } from "../../src/operations/mail-company.js";
 import { filledText, textVariables } from "../../src/operations/text-variables.js";
 import type { Scene } from "../../src/operations/scene.js";
 import { type CompiledWorkspace, compileWorkspace } from "../../src/playbook/workspace.js";
@@ -200,6 +201,7 @@ async function fill(
             category: command.category,
             unsubscribeToken: "k3Jq0xO7Yl9hX2bD5mN8vA",
             at,
+            company: mailCompanyOf(policy),
           });
         }
       }

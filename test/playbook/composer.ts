@@ -4,10 +4,4 @@ import { createMailComposer } from "../../src/adapters/email/compose.js";
 export const composer = createMailComposer({
   domain: "waypost.example",
   publicUrl: "https://waypost.example",
-  company: () => ({
-    name: "Waypost",
-    postalAddress: "1 Main Street",
-    supportEmail: "help@waypost.example",
-    categoryTitles: {},
-  }),
 });

@@ -2,14 +2,12 @@ import MailComposer from "nodemailer/lib/mail-composer";
 import { type Composer, type MailDraft, TextFault } from "../../ports/composer.js";
 import type { RawMessage } from "../../ports/mailer.js";
 import { isAddress } from "./address.js";
-import { type Footer, footerFor, type MailCompany } from "./footer.js";
+import { type Footer, footerFor } from "./footer.js";
 import { readFrontMatter } from "./front-matter.js";
 import { htmlLayout, textAlternative } from "./layout.js";
 import { createLiquid, type Liquid } from "./liquid.js";
 import { escapeMarkdown, renderMarkdown, singleLine } from "./markdown.js";
 import { type OnlyTo, onlyToAllows } from "./only-to.js";
-
-export type { MailCompany } from "./footer.js";
 
 export interface MailComposerOptions {
   /** In the Message-ID: `<DELIVERY@domain>`. */
@@ -22,8 +20,6 @@ export interface MailComposerOptions {
   readonly returnPathDomain?: string;
   /** A redirection also shows in the To header, with the first address as its name. Restrictions are held by the mailer. */
   readonly onlyTo?: OnlyTo;
-  /** Who we are, as of now (`policy.yaml`). */
-  readonly company: () => MailCompany | Promise<MailCompany>;
 }
 
 /** The half of the `Composer` port that makes e-mails and plain texts; Slack's is `src/adapters/slack/messages.ts`. */
@@ -31,7 +27,7 @@ export type MailHalf = Pick<Composer, "references" | "mail" | "text">;
 
 /**
  * E-mails from templates: Liquid first, its values escaped into Markdown, then Markdown, then the HTML layout and the
- * text alternative; so no value can become a link, markup or a header. The same draft and company give the same bytes.
+ * text alternative; so no value can become a link, markup or a header. The same draft gives the same bytes.
  */
 export function createMailComposer(options: MailComposerOptions): MailHalf {
   const publicUrl = httpUrl(options.publicUrl);
@@ -56,7 +52,7 @@ export function createMailComposer(options: MailComposerOptions): MailHalf {
     },
 
     async mail(draft) {
-      return await buildMessage(draft, fill(draft, liquids, publicUrl), await options.company(), options);
+      return await buildMessage(draft, fill(draft, liquids, publicUrl), options);
     },
   };
 }
@@ -104,10 +100,9 @@ function unsubscribeUrlOf(draft: MailDraft, publicUrl: URL): string | undefined 
 async function buildMessage(
   draft: MailDraft,
   { subject, preheader, content, unsubscribeUrl }: Filled,
-  company: MailCompany,
   options: MailComposerOptions,
 ): Promise<RawMessage> {
-  const { deliveryId, template } = draft;
+  const { company, deliveryId, template } = draft;
   if (!DELIVERY_ID.test(deliveryId)) throw new TextFault(`${nameOf(draft)}: the delivery id can't stand in a header`);
   if (!isAddress(draft.from.address)) throw new TextFault(`${nameOf(draft)}: the sender's address is not an address`);
   const messageId = `<${deliveryId}@${options.domain}>`;

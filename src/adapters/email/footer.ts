@@ -1,11 +1,4 @@
-/** Who we are, as the footer shows it: from `policy.yaml`. */
-export interface MailCompany {
-  readonly name: string;
-  readonly postalAddress: string;
-  readonly supportEmail: string;
-  /** Category → locale → what a customer calls it. */
-  readonly categoryTitles: Readonly<Record<string, Readonly<Record<string, string>>>>;
-}
+import type { MailCompany } from "../../ports/composer.js";
 
 /** The lines below a mail, in the recipient's language. */
 export interface Footer {

@@ -17,6 +17,7 @@ export function memoryLedger(now: () => number): Ledger & { rows: ReadonlyMap<st
     rows.set(key, { ...row, ...patch });
     return true;
   };
+  const changed = (...how: Parameters<typeof change>) => (change(...how) ? rows.get(how[0]) : undefined);
   const isMine =
     (token: string, ...statuses: DeliveryStatus[]) =>
     (row: DeliveryRow): boolean =>
@@ -27,6 +28,18 @@ export function memoryLedger(now: () => number): Ledger & { rows: ReadonlyMap<st
     async pin(_tx, fresh) {
       for (const row of fresh) if (!rows.has(row.key)) rows.set(row.key, pendingRow(row));
       return fresh.flatMap(({ key }) => rows.get(key) ?? []);
+    },
+    async pinClaimed(_tx, row, token, leaseMs, at) {
+      if (rows.has(row.key)) return undefined;
+      rows.set(row.key, {
+        ...pendingRow(row),
+        status: "claimed",
+        token,
+        leaseUntil: now() + leaseMs,
+        attempts: 1,
+        sentAt: at,
+      });
+      return rows.get(row.key);
     },
     async read(_tx, key) {
       return rows.get(key);
@@ -80,15 +93,9 @@ export function memoryLedger(now: () => number): Ledger & { rows: ReadonlyMap<st
       } as const;
       return change(key, isFree, patch) ? rows.get(key) : undefined;
     },
-    async keepRaw(_tx, key, token, kept) {
-      return change(key, (row) => isMine(token, "claimed")(row) && row.raw === null, {
-        raw: kept.raw,
-        messageId: kept.messageId,
-      });
-    },
-    async wire(_tx, key, token, wireMs) {
+    async wire(_tx, key, token, wireMs, kept) {
       const isLeased = (row: DeliveryRow): boolean => isMine(token, "claimed")(row) && (row.leaseUntil ?? 0) > now();
-      return change(key, isLeased, { status: "wire", wireUntil: now() + wireMs });
+      return change(key, isLeased, { status: "wire", wireUntil: now() + wireMs, ...kept });
     },
     async unwire(_tx, key, token) {
       return change(key, isMine(token, "wire"), { status: "claimed", wireUntil: null });
@@ -98,7 +105,7 @@ export function memoryLedger(now: () => number): Ledger & { rows: ReadonlyMap<st
         result.status === "sent" || result.status === "unknown" ? ["wire"] : ["wire", "claimed"];
       switch (result.status) {
         case "sent":
-          return change(key, isMine(token, ...from), {
+          return changed(key, isMine(token, ...from), {
             status: "sent",
             raw:
               rows.get(key)?.channel === "slack" && rows.get(key)?.runId !== null ? (rows.get(key)?.raw ?? null) : null,
@@ -108,21 +115,21 @@ export function memoryLedger(now: () => number): Ledger & { rows: ReadonlyMap<st
             slackTs: result.slackTs ?? null,
           });
         case "rejected":
-          return change(key, isMine(token, ...from), {
+          return changed(key, isMine(token, ...from), {
             status: "rejected",
             raw: null,
             reason: result.reason,
             sentAt: null,
           });
         case "retry":
-          return change(key, isMine(token, ...from), {
+          return changed(key, isMine(token, ...from), {
             status: "retry",
             reason: result.reason,
             notBefore: now() + result.afterMs,
             sentAt: null,
           });
         case "unknown":
-          return change(key, isMine(token, ...from), { status: "unknown", reason: result.reason });
+          return changed(key, isMine(token, ...from), { status: "unknown", reason: result.reason });
       }
     },
     async takeOver(_tx, key, oldToken, newToken, leaseMs) {
@@ -165,46 +172,7 @@ export function memoryLedger(now: () => number): Ledger & { rows: ReadonlyMap<st
         sentAt: null,
       });
     },
-    async lastSent(_tx, contactId, since, exceptKey) {
-      const sent = [...rows.values()]
-        .filter((row) => isOther(row, contactId, [], exceptKey) && COUNTED.includes(row.status))
-        .flatMap((row) => (row.sentAt !== null && row.sentAt >= since ? [row.sentAt] : []));
-      return sent.length === 0 ? undefined : Math.max(...sent);
-    },
-    async counted(_tx, contactId, since, exemptCategories, exceptKey) {
-      return [...rows.values()]
-        .filter((row) => isOther(row, contactId, exemptCategories, exceptKey) && COUNTED.includes(row.status))
-        .flatMap((row) => (row.sentAt !== null && row.sentAt > since ? [row.sentAt] : []))
-        .sort((a, b) => a - b);
-    },
-    async waiting(_tx, contactId, at, exemptCategories, exceptKey) {
-      return byKey(
-        [...rows.values()].filter(
-          (row) =>
-            isOther(row, contactId, exemptCategories, exceptKey) &&
-            (row.status === "pending" || row.status === "retry") &&
-            row.dueAt <= at &&
-            (row.staleAt === null || row.staleAt >= at),
-        ),
-      ).map(({ key, priority, deferredUntil }) => ({
-        key,
-        priority,
-        ...(deferredUntil !== null && { until: deferredUntil }),
-      }));
-    },
   };
-}
-
-/** Begun, and perhaps delivered. */
-const COUNTED: readonly DeliveryStatus[] = ["claimed", "wire", "sent", "unknown", "held", "resolved"];
-
-function isOther(row: DeliveryRow, contactId: string, exemptCategories: readonly string[], exceptKey: string): boolean {
-  return (
-    row.channel === "email" &&
-    row.contactId === contactId &&
-    row.key !== exceptKey &&
-    !exemptCategories.includes(row.category ?? "")
-  );
 }
 
 function byKey(rows: DeliveryRow[]): DeliveryRow[] {

@@ -3,6 +3,7 @@ import { DrizzleQueryError, type SQL, sql } from "drizzle-orm";
 import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import postgres from "postgres";
 import { StoreUnavailable, type Transactions, type Tx } from "../../ports/transactions.js";
+import { ask } from "./statement.js";
 
 /** A pool of connections, and transactions on it. */
 export interface Database extends Transactions {
@@ -58,10 +59,7 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
     async lockAccounts(tx, accountIds) {
       const keys = [...new Set(accountIds)].sort();
       if (keys.length === 0) return;
-      // In one order, so that two transactions can't wait for each other; `unnest` keeps it.
-      await inside(tx).execute(
-        sql`select pg_advisory_xact_lock(hashtextextended('account:' || id, 0)) from unnest(${textArray(keys)}) as id`,
-      );
+      await ask(tx, LOCK_ACCOUNTS, [keys]);
     },
     whileLocked(name, work) {
       return withFaults(() =>
@@ -79,6 +77,10 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
     close: () => client.end({ timeout: 5 }),
   };
 }
+
+// In one order, so that two transactions can't wait for each other; `unnest` keeps it.
+const LOCK_ACCOUNTS =
+  "select pg_advisory_xact_lock(hashtextextended('account:' || id, 0)) from unnest($1::text[]) as id";
 
 /** Longer statements are those of batches: each number of rows is another text, and a connection keeps what it has prepared. */
 const PREPARED_MAX_LENGTH = 6_000;

@@ -1,8 +1,10 @@
-import { and, asc, desc, eq, gte, inArray, isNull, lte, ne, notInArray, or, sql } from "drizzle-orm";
+import { and, asc, desc, eq, inArray, lte, or, sql } from "drizzle-orm";
 import type { RunEvent } from "../../engine/event.js";
 import type { FactValue } from "../../expression/expression.js";
+import type { Instant } from "../../values/instant.js";
 import {
   type Events,
+  type EventScope,
   INTERNAL_EVENTS,
   type KeptEvent,
   type NewEvent,
@@ -11,6 +13,7 @@ import {
 } from "../../ports/events.js";
 import { type Database, inside, instantParam, rowsOf, textArray } from "./database.js";
 import { events, runEvents } from "./schema.js";
+import { ask, isoOf, msText, type Parameter } from "./statement.js";
 
 /** Rows per statement: Postgres takes at most 65,535 parameters. */
 const ROWS_PER_STATEMENT = 2_000;
@@ -126,36 +129,12 @@ export const postgresEvents: Omit<Events, "whileDispatching"> = {
   },
 
   async undelivered(tx, scope, asOf, limit = UNDELIVERED_MAX, inHand = []) {
-    const { runId, accountId, contactId, contractId, startedAt, enrolledBy, listens } = scope;
-    const listened = or(
-      listens.events.length === 0 ? undefined : inArray(events.name, [...listens.events]),
-      listens.facts.length === 0 ? undefined : sql`${events.changed} && ${textArray(listens.facts)}`,
+    const [found] = await ask<{ events: UndeliveredEvent[] }>(
+      tx,
+      `select ${UNDELIVERED} as events`,
+      undeliveredParameters(scope, asOf, limit, inHand),
     );
-    const forSubject = and(
-      isNull(events.runId),
-      contactId === undefined ? undefined : or(isNull(events.contactId), eq(events.contactId, contactId)),
-      contractId === undefined ? undefined : or(isNull(events.contractId), eq(events.contractId, contractId)),
-      listened ?? sql`false`,
-    );
-    const rows = await inside(tx)
-      .select()
-      .from(events)
-      .where(
-        and(
-          eq(events.accountId, accountId),
-          gte(events.at, startedAt),
-          lte(events.at, asOf),
-          ne(events.status, "unmatched"),
-          ne(events.name, INTERNAL_EVENTS.enrolled),
-          enrolledBy === undefined ? undefined : ne(events.id, enrolledBy),
-          or(eq(events.runId, runId), forSubject),
-          inHand.length === 0 ? undefined : notInArray(events.id, [...inHand]),
-          sql`not exists (select 1 from run_events taken where taken.run_id = ${runId} and taken.event_id = ${events.id})`,
-        ),
-      )
-      .orderBy(asc(events.at), asc(events.seq))
-      .limit(limit);
-    return rows.map(runEventOf);
+    return undeliveredEvents(found?.events ?? []);
   },
 
   async confirm(tx, runId, eventIds) {
@@ -212,6 +191,55 @@ export const postgresEvents: Omit<Events, "whileDispatching"> = {
   },
 };
 
+/**
+ * SQL: the events that a run must hear, as JSON; its parameters are the first eleven of the statement (`undeliveredParameters`). Written once, so that
+ * whoever looks at a run before it does something gets both with one look.
+ */
+export const UNDELIVERED = `(select coalesce(json_agg(json_build_object('id', u.id, 'name', u.name, 'at', ${msText("u.at")},
+    'payload', u.payload, 'changed', u.changed) order by u.at, u.seq), '[]') from (
+  select e.* from events e
+  where e.account_id = $2 and e.at >= $5::timestamptz and e.at <= $9::timestamptz and e.status <> 'unmatched'
+    and e.name <> '${INTERNAL_EVENTS.enrolled}' and ($6::text is null or e.id <> $6)
+    and (e.run_id = $1 or (e.run_id is null
+      and ($3::text is null or e.contact_id is null or e.contact_id = $3)
+      and ($4::text is null or e.contract_id is null or e.contract_id = $4)
+      and (e.name = any($7::text[]) or e.changed && $8::text[])))
+    and e.id <> all($10::text[])
+    and not exists (select 1 from run_events taken where taken.run_id = $1 and taken.event_id = e.id)
+  order by e.at, e.seq limit $11::int) u)`;
+
+/** What `UNDELIVERED` asks with. */
+export function undeliveredParameters(
+  scope: EventScope,
+  asOf: Instant,
+  limit: number,
+  inHand: readonly string[],
+): Parameter[] {
+  const { runId, accountId, contactId = null, contractId = null, startedAt, enrolledBy = null, listens } = scope;
+  const { events: names, facts } = listens;
+  return [
+    runId,
+    accountId,
+    contactId,
+    contractId,
+    isoOf(startedAt),
+    enrolledBy,
+    names,
+    facts,
+    isoOf(asOf),
+    inHand,
+    limit,
+  ];
+}
+
+/** As `UNDELIVERED` shows one. */
+export type UndeliveredEvent = Pick<typeof events.$inferSelect, "id" | "name" | "at" | "payload" | "changed">;
+
+/** What `UNDELIVERED` found. */
+export function undeliveredEvents(found: readonly UndeliveredEvent[]): readonly RunEvent[] {
+  return found.map(runEventOf);
+}
+
 /** The outbox, whole. */
 export function postgresEventsOf(database: Database): Events {
   return {
@@ -262,7 +290,7 @@ function unmatchedOf(row: typeof events.$inferSelect): UnmatchedEvent {
   };
 }
 
-function runEventOf(row: typeof events.$inferSelect): RunEvent {
+function runEventOf(row: UndeliveredEvent): RunEvent {
   return {
     id: row.id,
     name: row.name,

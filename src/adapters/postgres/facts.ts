@@ -11,37 +11,44 @@ import { isCalendarDate } from "../../values/calendar-date.js";
 import { DAY_MS, type Instant, parseInstant } from "../../values/instant.js";
 import { usableZone } from "../../values/zone.js";
 import { type Database, instantParam, msOf, rowsOf, textArray } from "./database.js";
+import { ask, isoOf, type Parameter } from "./statement.js";
 import { aggregateSql, interval, windowBounds } from "./metric-sql.js";
 
 /** Facts from what is stored: every version of every field, samples, tickets, answers, milestones, goals, scores, tasks. */
 export function postgresFacts(database: Database, playbooks: Playbooks): FactStore {
-  const store = (run: <T>(work: (tx: Tx) => Promise<T>) => Promise<T>): FactStore => ({
+  const store = (run: <T>(work: (tx: Tx) => Promise<T>) => Promise<T>, modelOf: ModelOf): FactStore => ({
     async read(subject, paths, asOf) {
       const [facts] = await this.readMany([subject], paths, asOf);
       return { ...facts };
     },
-    readMany: (subjects, paths, asOf) => run((tx) => readMany(tx, playbooks, subjects, paths, asOf)),
-    readDates: (subjects, path, asOf) => run((tx) => readDates(tx, playbooks, subjects, path, asOf)),
+    readMany: (subjects, paths, asOf) => run((tx) => readMany(tx, modelOf, subjects, paths, asOf)),
+    readDates: (subjects, path, asOf) => run((tx) => readDates(tx, modelOf, subjects, path, asOf)),
     async readDate(subject, path, asOf) {
       return (await this.readDates([subject], path, asOf))[0];
     },
-    within: (tx) => store((work) => work(tx)),
+    within: (tx) => store((work) => work(tx), modelOf),
+    under: (model) => store(run, async () => model),
   });
-  return store((work) => database.read(work));
+  return store(
+    (work) => database.read(work),
+    (tx) => playbooks.configuration<Model>(tx, "model"),
+  );
 }
+
+type ModelOf = (tx: Tx) => Promise<Model | undefined>;
 
 type Facts = Record<string, FactValue>;
 
 async function readMany(
   tx: Tx,
-  playbooks: Playbooks,
+  modelOf: ModelOf,
   subjects: readonly FactSubject[],
   paths: readonly string[],
   asOf: Instant,
 ): Promise<readonly Facts[]> {
   const facts: Facts[] = subjects.map(() => ({}));
   if (subjects.length === 0 || paths.length === 0) return facts;
-  const model = await playbooks.configuration<Model>(tx, "model");
+  const model = await modelOf(tx);
   const asked = groupByArea(paths);
   const request: Request = { tx, model, subjects, asOf, facts };
   if (asked.now) for (const fact of facts) fact.now = asOf;
@@ -109,17 +116,17 @@ async function readFields(request: Request, asked: Partial<Record<string, readon
 
 async function readDates(
   tx: Tx,
-  playbooks: Playbooks,
+  modelOf: ModelOf,
   subjects: readonly FactSubject[],
   path: string,
   asOf: Instant,
 ): Promise<readonly (FactDate | undefined)[]> {
   const [entity, name] = path.split(".") as [string, string | undefined];
   if (name === undefined || !isEntity(entity)) {
-    const facts = await readMany(tx, playbooks, subjects, [path], asOf);
+    const facts = await readMany(tx, modelOf, subjects, [path], asOf);
     return facts.map(({ [path]: value }) => (typeof value === "number" ? { at: value } : undefined));
   }
-  const model = await playbooks.configuration<Model>(tx, "model");
+  const model = await modelOf(tx);
   const raw = await readRawFields(tx, model, subjects, asOf, { [entity]: [name] });
   return subjects.map((subject) => {
     const { fields, zone } = raw(subject);
@@ -152,25 +159,24 @@ async function readRawFields(
   const accountNames = [...new Set(["timezone", ...wanted("account"), ...(people ? ["csm"] : [])])];
   const contactIds = [...new Set(subjects.flatMap((subject) => subject.contactId ?? []))];
   const accounts = [...new Set(subjects.map((subject) => subject.accountId))];
-  const conditions: SQL[] = [
-    sql`(entity = 'account' and entity_id = any(${textArray(accounts)}) and field = any(${textArray(accountNames)}))`,
-  ];
-  if (asked.contact && contactIds.length > 0) {
-    conditions.push(
-      sql`(entity = 'contact' and entity_id = any(${textArray(contactIds)}) and field = any(${textArray(wanted("contact"))}))`,
-    );
-  }
+  const conditions: string[] = [];
+  const parameters: Parameter[] = [];
+  const about = (entity: Entity, key: "entity_id" | "account_id", ids: string[], fields: string[]) => {
+    parameters.push(ids, fields);
+    const [its, named] = [parameters.length - 1, parameters.length];
+    conditions.push(`(entity = '${entity}' and ${key} = any($${its}::text[]) and field = any($${named}::text[]))`);
+  };
+  about("account", "entity_id", accounts, accountNames);
+  if (asked.contact && contactIds.length > 0) about("contact", "entity_id", contactIds, wanted("contact"));
   if (asked.contract) {
-    const named = [...new Set([...wanted("contract"), "status", "end_date"])];
-    conditions.push(
-      sql`(entity = 'contract' and account_id = any(${textArray(accounts)}) and field = any(${textArray(named)}))`,
-    );
+    about("contract", "account_id", accounts, [...new Set([...wanted("contract"), "status", "end_date"])]);
   }
-  const rows = await rowsOf<{ entity: Entity; entity_id: string; account_id: string; field: string; value: unknown }>(
+  const rows = await ask<{ entity: Entity; entity_id: string; account_id: string; field: string; value: unknown }>(
     tx,
-    sql`select distinct on (entity, entity_id, field) entity, entity_id, account_id, field, value from field_changes
-        where (${sql.join(conditions, sql` or `)}) and at <= ${instantParam(asOf)}
-        order by entity, entity_id, field, at desc, seq desc`,
+    `select distinct on (entity, entity_id, field) entity, entity_id, account_id, field, value from field_changes
+     where (${conditions.join(" or ")}) and at <= $${parameters.length + 1}::timestamptz
+     order by entity, entity_id, field, at desc, seq desc`,
+    [...parameters, isoOf(asOf)],
   );
   const byEntity: Record<Entity, Map<string, Map<string, unknown>>> = {
     account: new Map(),

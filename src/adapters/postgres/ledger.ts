@@ -1,16 +1,17 @@
-import { and, asc, eq, gt, gte, inArray, isNull, lte, ne, notInArray, or, type SQL, sql } from "drizzle-orm";
+import { and, asc, eq, inArray, isNull, or, type SQL, sql } from "drizzle-orm";
 import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
-import type { DeliveryRow, DeliveryStatus, Ledger } from "../../ports/ledger.js";
+import type { DeliveryResult, DeliveryRow, DeliveryStatus, Ledger } from "../../ports/ledger.js";
 import type { Tx } from "../../ports/transactions.js";
-import { inside, msOf, rowsOf } from "./database.js";
+import { inside, rowsOf } from "./database.js";
 import { deliveries } from "./schema.js";
+import { ask, isoOf, jsonRow, type Parameter } from "./statement.js";
 
 /** Nothing of these was on the wire. */
 const UNSENT = ["pending", "claimed", "retry"] as const;
 /** What a person may have got. */
 const SENT = ["wire", "sent", "unknown", "resolved", "held"] as const;
 /** Begun, and perhaps delivered. */
-const COUNTED = ["claimed", "wire", "sent", "unknown", "held", "resolved"] as const;
+export const COUNTED = ["claimed", "wire", "sent", "unknown", "held", "resolved"] as const;
 
 /**
  * The ledger on Postgres. Every change is one UPDATE with key, token and status in its WHERE, and leases go by `clock_timestamp()`: `now()` stands
@@ -40,8 +41,33 @@ export function postgresLedger(): Ledger {
       const found = new Map(all.map((row) => [row.key, row]));
       return keys.flatMap((key) => found.get(key) ?? []);
     },
+    async pinClaimed(tx, row, token, leaseMs, at) {
+      const [claimed] = await ask<Found>(tx, PIN_CLAIMED, [
+        row.key,
+        row.id,
+        row.channel,
+        row.runId,
+        row.effectKey,
+        row.step,
+        row.accountId,
+        row.contactId,
+        row.recipient,
+        row.category,
+        row.template,
+        row.templateHash,
+        row.locale,
+        row.priority,
+        isoOf(row.dueAt),
+        isoOf(row.createdAt),
+        row.raw ?? null,
+        token,
+        leaseMs,
+        isoOf(at),
+      ]);
+      return claimed?.row;
+    },
     async read(tx, key) {
-      return (await select(tx, eq(deliveries.key, key)))[0];
+      return (await ask<Found>(tx, READ, [key]))[0]?.row;
     },
     async readById(tx, id) {
       return (await select(tx, eq(deliveries.id, id)))[0];
@@ -64,13 +90,9 @@ export function postgresLedger(): Ledger {
         .limit(limit);
     },
     async ofEffect(tx, runId, effectKey) {
-      return select(
-        tx,
-        and(
-          runId === null ? isNull(deliveries.runId) : eq(deliveries.runId, runId),
-          eq(deliveries.effectKey, effectKey),
-        ),
-      );
+      const found =
+        runId === null ? ask<Found>(tx, OF_NO_RUN, [effectKey]) : ask<Found>(tx, OF_RUN, [runId, effectKey]);
+      return (await found).map(({ row }) => row);
     },
     async deferredRuns(tx, reason, after, limit) {
       // Bytes as the order: the same as the ids' own in the code that pages.
@@ -89,68 +111,17 @@ export function postgresLedger(): Ledger {
       return select(tx, and(eq(deliveries.runId, runId), inArray(deliveries.status, [...UNSENT])));
     },
     async claim(tx, key, token, leaseMs, at) {
-      const isFree = or(
-        inArray(deliveries.status, ["pending", "claimed"]),
-        and(
-          eq(deliveries.status, "retry"),
-          or(sql`${deliveries.notBefore} is null`, sql`${deliveries.notBefore} <= clock_timestamp()`),
-        ),
-      );
-      const [row] = await inside(tx)
-        .update(deliveries)
-        .set({
-          status: "claimed",
-          token,
-          leaseUntil: fromNow(leaseMs),
-          wireUntil: null,
-          notBefore: null,
-          attempts: sql`${deliveries.attempts} + 1`,
-          sentAt: at,
-        })
-        .where(and(eq(deliveries.key, key), isFree))
-        .returning();
-      return row;
+      return (await ask<Found>(tx, CLAIM, [key, token, leaseMs, isoOf(at)]))[0]?.row;
     },
-    keepRaw(tx, key, token, kept) {
-      const isBare = and(isMine(token, "claimed"), sql`${deliveries.raw} is null`);
-      return change(tx, key, isBare, { raw: kept.raw, messageId: kept.messageId });
-    },
-    wire(tx, key, token, wireMs) {
-      const isLeased = and(isMine(token, "claimed"), sql`${deliveries.leaseUntil} > clock_timestamp()`);
-      return change(tx, key, isLeased, { status: "wire", wireUntil: fromNow(wireMs) });
+    async wire(tx, key, token, wireMs, kept) {
+      const { raw = null, messageId = null } = kept ?? {};
+      return (await ask(tx, WIRE, [key, token, wireMs, raw, messageId])).length > 0;
     },
     unwire(tx, key, token) {
       return change(tx, key, isMine(token, "wire"), { status: "claimed", wireUntil: null });
     },
-    settle(tx, key, token, result) {
-      switch (result.status) {
-        case "sent":
-          return change(tx, key, isMine(token, "wire"), {
-            status: "sent",
-            // A run's nudge may be asked to come again.
-            raw: sql`case when ${deliveries.channel} = 'slack' and ${deliveries.runId} is not null then ${deliveries.raw} end`,
-            reason: null,
-            serverMessageId: result.serverMessageId ?? null,
-            slackChannel: result.slackChannel ?? null,
-            slackTs: result.slackTs ?? null,
-          });
-        case "unknown":
-          return change(tx, key, isMine(token, "wire"), { status: "unknown", reason: result.reason });
-        case "rejected":
-          return change(tx, key, isMine(token, "wire", "claimed"), {
-            status: "rejected",
-            raw: null,
-            reason: result.reason,
-            sentAt: null,
-          });
-        case "retry":
-          return change(tx, key, isMine(token, "wire", "claimed"), {
-            status: "retry",
-            reason: result.reason,
-            notBefore: fromNow(result.afterMs),
-            sentAt: null,
-          });
-      }
+    async settle(tx, key, token, result) {
+      return (await ask<Found>(tx, ...settling(key, token, result)))[0]?.row;
     },
     takeOver(tx, key, oldToken, newToken, leaseMs) {
       const isOver = and(isMine(oldToken, "wire"), sql`${deliveries.wireUntil} <= clock_timestamp()`);
@@ -191,64 +162,66 @@ export function postgresLedger(): Ledger {
         sentAt: null,
       });
     },
-    async lastSent(tx, contactId, since, exceptKey) {
-      const [row] = await inside(tx)
-        .select({ at: sql<number | null>`max(${msOf(sql`${deliveries.sentAt}`)})` })
-        .from(deliveries)
-        .where(
-          and(
-            isOther(contactId, [], exceptKey),
-            inArray(deliveries.status, [...COUNTED]),
-            gte(deliveries.sentAt, since),
-          ),
-        );
-      return row?.at ?? undefined;
-    },
-    async counted(tx, contactId, since, exemptCategories, exceptKey) {
-      const rows = await inside(tx)
-        .select({ at: deliveries.sentAt })
-        .from(deliveries)
-        .where(
-          and(
-            isOther(contactId, exemptCategories, exceptKey),
-            inArray(deliveries.status, [...COUNTED]),
-            gt(deliveries.sentAt, since),
-          ),
-        )
-        .orderBy(asc(deliveries.sentAt));
-      return rows.flatMap(({ at }) => at ?? []);
-    },
-    async waiting(tx, contactId, at, exemptCategories, exceptKey) {
-      const rows = await inside(tx)
-        .select({ key: deliveries.key, priority: deliveries.priority, until: deliveries.deferredUntil })
-        .from(deliveries)
-        .where(
-          and(
-            isOther(contactId, exemptCategories, exceptKey),
-            inArray(deliveries.status, ["pending", "retry"]),
-            lte(deliveries.dueAt, at),
-            or(sql`${deliveries.staleAt} is null`, gte(deliveries.staleAt, at)),
-          ),
-        )
-        .orderBy(asc(deliveries.key));
-      return rows.map(({ key, priority, until }) => ({ key, priority, ...(until !== null && { until }) }));
-    },
   };
+}
+
+interface Found {
+  readonly row: DeliveryRow;
+}
+
+const ROW = `${jsonRow(deliveries, "d")} as row`;
+const FROM_NOW = (ms: string) => `clock_timestamp() + ${ms}::double precision * interval '1 millisecond'`;
+
+const READ = `select ${ROW} from deliveries d where d.key = $1`;
+const OF_RUN = `select ${ROW} from deliveries d where d.run_id = $1 and d.effect_key = $2 order by d.key`;
+const OF_NO_RUN = `select ${ROW} from deliveries d where d.run_id is null and d.effect_key = $1 order by d.key`;
+
+const PIN_CLAIMED = `insert into deliveries as d (key, id, channel, run_id, effect_key, step, account_id, contact_id, recipient, category,
+    template, template_hash, locale, priority, due_at, created_at, raw, status, token, lease_until, attempts, sent_at)
+  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::int, $15::timestamptz, $16::timestamptz, $17,
+    'claimed', $18, ${FROM_NOW("$19")}, 1, $20::timestamptz)
+  on conflict do nothing returning ${ROW}`;
+
+const CLAIM = `update deliveries d set status = 'claimed', token = $2, lease_until = ${FROM_NOW("$3")}, wire_until = null, not_before = null,
+    attempts = d.attempts + 1, sent_at = $4::timestamptz
+  where d.key = $1 and (d.status in ('pending', 'claimed')
+    or (d.status = 'retry' and (d.not_before is null or d.not_before <= clock_timestamp())))
+  returning ${ROW}`;
+
+const WIRE = `update deliveries set status = 'wire', wire_until = ${FROM_NOW("$3")},
+    raw = coalesce($4::text, raw), message_id = coalesce($5::text, message_id)
+  where key = $1 and token = $2 and status = 'claimed' and lease_until > clock_timestamp() returning key`;
+
+const SENT_ROW = `update deliveries d set status = 'sent', reason = null, server_message_id = $3, slack_channel = $4, slack_ts = $5,
+    -- A run's nudge may be asked to come again.
+    raw = case when d.channel = 'slack' and d.run_id is not null then d.raw end
+  where d.key = $1 and d.token = $2 and d.status = 'wire' returning ${ROW}`;
+const UNKNOWN_ROW = `update deliveries d set status = 'unknown', reason = $3
+  where d.key = $1 and d.token = $2 and d.status = 'wire' returning ${ROW}`;
+const REJECTED_ROW = `update deliveries d set status = 'rejected', raw = null, reason = $3, sent_at = null
+  where d.key = $1 and d.token = $2 and d.status in ('wire', 'claimed') returning ${ROW}`;
+const RETRY_ROW = `update deliveries d set status = 'retry', reason = $3, not_before = ${FROM_NOW("$4")}, sent_at = null
+  where d.key = $1 and d.token = $2 and d.status in ('wire', 'claimed') returning ${ROW}`;
+
+function settling(key: string, token: string, result: DeliveryResult): [text: string, parameters: Parameter[]] {
+  switch (result.status) {
+    case "sent": {
+      const { serverMessageId = null, slackChannel = null, slackTs = null } = result;
+      return [SENT_ROW, [key, token, serverMessageId, slackChannel, slackTs]];
+    }
+    case "unknown":
+      return [UNKNOWN_ROW, [key, token, result.reason]];
+    case "rejected":
+      return [REJECTED_ROW, [key, token, result.reason]];
+    case "retry":
+      return [RETRY_ROW, [key, token, result.reason, result.afterMs]];
+  }
 }
 
 type Patch = PgUpdateSetSource<typeof deliveries>;
 
 function isMine(token: string, ...statuses: DeliveryStatus[]): SQL | undefined {
   return and(eq(deliveries.token, token), inArray(deliveries.status, statuses));
-}
-
-function isOther(contactId: string, exemptCategories: readonly string[], exceptKey: string): SQL | undefined {
-  return and(
-    eq(deliveries.channel, "email"),
-    eq(deliveries.contactId, contactId),
-    ne(deliveries.key, exceptKey),
-    exemptCategories.length === 0 ? undefined : notInArray(deliveries.category, [...exemptCategories]),
-  );
 }
 
 function fromNow(ms: number): SQL {

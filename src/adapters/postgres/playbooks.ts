@@ -1,9 +1,11 @@
 import { and, asc, desc, eq, ne, sql } from "drizzle-orm";
 import type { Plan } from "../../engine/plan.js";
 import type { ConfigurationKind, Playbooks, PublishedVersion } from "../../ports/playbooks.js";
+import type { Tx } from "../../ports/transactions.js";
 import { sha256Hex } from "../../values/sha256.js";
 import { inside } from "./database.js";
 import { configurations, playbookVersions, templates } from "./schema.js";
+import { ask } from "./statement.js";
 
 /** Plans and configurations remembered per process: more than any installation publishes in a year. */
 const REMEMBERED_MAX = 500;
@@ -19,6 +21,15 @@ export function postgresPlaybooks(): Playbooks {
     remembered.set(key, value);
     return value;
   };
+  // The hash is in the condition: what is remembered under it is never a later publication's.
+  const contentOf = (tx: Tx, kind: ConfigurationKind, hash: string): Promise<unknown> =>
+    remember(`${kind}:${hash}`, async () => {
+      const [found] = await inside(tx)
+        .select({ content: configurations.content })
+        .from(configurations)
+        .where(and(eq(configurations.kind, kind), eq(configurations.hash, hash)));
+      return found?.content;
+    });
   const playbooks: Playbooks = {
     plan: (tx, hash) =>
       remember(`plan:${hash}`, async () => {
@@ -59,20 +70,17 @@ export function postgresPlaybooks(): Playbooks {
         return rows[0];
       }),
 
-    async configuration<T>(tx: Parameters<Playbooks["configuration"]>[0], kind: ConfigurationKind) {
-      const [row] = await inside(tx)
-        .select({ hash: configurations.hash })
-        .from(configurations)
-        .where(eq(configurations.kind, kind));
-      if (row === undefined) return undefined;
-      // The hash is in the condition: what is remembered under it is never a later publication's.
-      return remember(`${kind}:${row.hash}`, async () => {
-        const [found] = await inside(tx)
-          .select({ content: configurations.content })
-          .from(configurations)
-          .where(and(eq(configurations.kind, kind), eq(configurations.hash, row.hash)));
-        return found?.content as T | undefined;
-      });
+    async configuration<T>(tx: Tx, kind: ConfigurationKind) {
+      const [row] = await ask<{ hash: string }>(tx, HASH_OF, [kind]);
+      return row && ((await contentOf(tx, kind, row.hash)) as T | undefined);
+    },
+
+    async configurations(tx) {
+      const found: Partial<Record<ConfigurationKind, unknown>> = {};
+      for (const { kind, hash } of await ask<{ kind: ConfigurationKind; hash: string }>(tx, HASHES, [])) {
+        found[kind] = await contentOf(tx, kind, hash);
+      }
+      return found;
     },
 
     async saveTemplates(tx, sources) {
@@ -140,6 +148,9 @@ export function postgresPlaybooks(): Playbooks {
   };
   return playbooks;
 }
+
+const HASH_OF = "select hash from configurations where kind = $1";
+const HASHES = "select kind, hash from configurations";
 
 const COLUMNS = {
   playbook: playbookVersions.playbook,

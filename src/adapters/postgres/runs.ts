@@ -4,9 +4,16 @@ import type { TimelineEntry } from "../../engine/timeline.js";
 import type { FactValue } from "../../expression/expression.js";
 import { INTERNAL_EVENTS } from "../../ports/events.js";
 import { RUNS_PAGE_MAX, type RunRow, type Runs } from "../../ports/runs.js";
-import { postgresEvents } from "./events.js";
+import {
+  postgresEvents,
+  UNDELIVERED,
+  type UndeliveredEvent,
+  undeliveredEvents,
+  undeliveredParameters,
+} from "./events.js";
 import { inside } from "./database.js";
 import { events, holds, runs, stretches, timeline } from "./schema.js";
+import { ask, jsonRow } from "./statement.js";
 
 /** Written out, not as a parameter: the partial index serves only a condition that the planner can read. */
 const IS_LIVE = sql`${runs.status} <> 'ended'`;
@@ -14,8 +21,14 @@ const IS_LIVE = sql`${runs.status} <> 'ended'`;
 /** Runs, their projection and their timeline. */
 export const postgresRuns: Runs = {
   async get(tx, id) {
-    const [row] = await inside(tx).select().from(runs).where(eq(runs.id, id));
-    return row && runOf(row);
+    const [found] = await ask<{ run: Row }>(tx, GET, [id]);
+    return found && runOf(found.run);
+  },
+
+  async withUndelivered(tx, scope, asOf, limit, inHand) {
+    const parameters = undeliveredParameters(scope, asOf, limit, inHand);
+    const [found] = await ask<{ run: Row | null; events: UndeliveredEvent[] }>(tx, WITH_UNDELIVERED, parameters);
+    return { run: found?.run ? runOf(found.run) : undefined, events: undeliveredEvents(found?.events ?? []) };
   },
 
   async live(tx, accountId) {
@@ -253,7 +266,12 @@ export const postgresRuns: Runs = {
   },
 };
 
-function runOf(row: typeof runs.$inferSelect): RunRow {
+type Row = typeof runs.$inferSelect;
+
+const GET = `select ${jsonRow(runs, "r")} as run from runs r where r.id = $1`;
+const WITH_UNDELIVERED = `select (${GET}) as run, ${UNDELIVERED} as events`;
+
+function runOf(row: Row): RunRow {
   return {
     id: row.id,
     playbook: row.playbook,

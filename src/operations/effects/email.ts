@@ -14,7 +14,8 @@ import type { RecipientRule } from "../../engine/plan.js";
 import type { Policy } from "../../engine/policy.js";
 import type { FactValue } from "../../expression/expression.js";
 import { TextFault } from "../../ports/composer.js";
-import type { DeliveryRow, NewDelivery } from "../../ports/ledger.js";
+import type { DeliveryRow, KeptMessage, NewDelivery } from "../../ports/ledger.js";
+import type { MailFindings } from "../../ports/mail-grounds.js";
 import type { RawMessage } from "../../ports/mailer.js";
 import type { ContactCard } from "../../ports/people.js";
 import type { RunRow } from "../../ports/runs.js";
@@ -24,6 +25,7 @@ import type { Instant } from "../../values/instant.js";
 import { type Conversation, deliver, follow, isFinal } from "../deliver.js";
 import { deliveryId } from "../delivery-id.js";
 import { isHeldNow } from "../held-now.js";
+import { mailCompanyOf } from "../mail-company.js";
 import { type Effect, effectId, inClaim, type Scene } from "../scene.js";
 import { HELD_MAIL_OUTCOMES, heldMailTask } from "../tasks/held-mail.js";
 import { openTask, type TaskToOpen } from "../tasks/open-task.js";
@@ -91,9 +93,10 @@ function sumUp(scene: Scene, results: readonly MailOutcome[]): Effect<Outcome> {
 async function pinRecipients(
   scene: Scene,
   command: EmailCommand,
-): Promise<{ kind: "rows"; rows: DeliveryRow[]; claimed?: Claimed } | { kind: "events"; events: readonly RunEvent[] }> {
-  const { ledger, store, tasks } = scene.ports;
-  const noContactKey = `${effectId(scene, command)}|no_contact`;
+): Promise<
+  { kind: "rows"; rows: readonly Pinned[]; claimed?: Claimed } | { kind: "events"; events: readonly RunEvent[] }
+> {
+  const { ledger, store } = scene.ports;
   const known = await store.read((tx) => ledger.ofEffect(tx, scene.run.id, command.key));
   if (known.length > 0) return { kind: "rows", rows: known };
 
@@ -101,31 +104,39 @@ async function pinRecipients(
   const openForCsm = await taskForCsm(scene);
   const now = scene.now();
   await scene.customerCalendar();
-  const pinned = await inClaim(scene, async (tx, run): Promise<{ rows: DeliveryRow[]; claimed?: Claimed }> => {
-    if (await tasks.ofEffect(tx, noContactKey)) return { rows: [] };
-    const recipients = recipientsOf(command.to, contacts, scene.run.contactId);
-    if (recipients.length > 0) {
-      const rows = await ledger.pin(
-        tx,
-        recipients.map((contact) => rowFor(scene, command, contact, account.locale, policy)),
-      );
-      const [row] = rows;
-      if (row === undefined || rows.length > 1 || row.status !== "pending") return { rows };
-      // The ordinary case, one recipient and a new row: taken in the same transaction.
-      return { rows, claimed: await claimIn(scene, tx, run, command, row, recipients[0], now) };
+  const recipients = recipientsOf(command.to, contacts, scene.run.contactId);
+  const fresh = recipients.map((contact) => rowFor(scene, command, contact, account.locale, policy));
+  const [row] = fresh;
+  const pin = async (
+    tx: Tx,
+    run: RunRow,
+    found: MailFindings,
+  ): Promise<{ rows: readonly Pinned[]; claimed?: Claimed }> => {
+    if (found.hasTask) return { rows: [] };
+    if (row !== undefined && fresh.length === 1) {
+      // The ordinary case: taken in the same transaction.
+      const claimed = await claimIn(scene, tx, run, command, { row, isFresh: true }, recipients[0], now, found);
+      return claimed === undefined
+        ? { rows: await ledger.ofEffect(tx, scene.run.id, command.key) }
+        : { rows: [row], claimed };
     }
+    if (fresh.length > 0) return { rows: await ledger.pin(tx, fresh) };
     const who = command.to.kind === "subject" ? "contact" : command.to.role.replaceAll("_", " ");
     await openForCsm(tx, {
-      effectKey: noContactKey,
+      effectKey: noContactKey(scene, command),
       step: command.step ?? command.path,
       key: command.key,
       title: `No ${who} at ${account.name}: the e-mail "${command.template}" has nobody to go to`,
       due: { amount: 2, unit: "bd" },
     });
     return { rows: [] };
-  });
+  };
+  const pinned = await inClaim(scene, pin, (tx) => groundsOf(scene, tx, command, policy, row, recipients[0], now));
   return pinned.kind === "events" ? pinned : { kind: "rows", ...pinned.value };
 }
+
+/** A row of the ledger that the mail has, or has just got. */
+type Pinned = Pick<DeliveryRow, "key">;
 
 type ForCsm = Pick<TaskToOpen, "effectKey" | "step" | "key" | "title" | "due"> &
   Partial<Pick<TaskToOpen, "text" | "ask" | "outcomes">>;
@@ -230,12 +241,13 @@ export async function sendMailAgain(
     exiting: false,
     scope: {},
   };
-  const result = await performMail(scene, command, row, async (_, work) =>
-    scene.ports.store.transaction(async (tx) => {
-      await scene.ports.store.lockAccounts(tx, [scene.run.accountId]);
-      return { kind: "done", value: await work(tx, scene.run) };
-    }),
-  );
+  const { store } = scene.ports;
+  const claim: Claim = (_, work, beside) =>
+    store.transaction(async (tx) => {
+      await store.lockAccounts(tx, [scene.run.accountId]);
+      return { kind: "done", value: await work(tx, scene.run, await beside(tx)) };
+    });
+  const result = await performMail(scene, command, row, claim);
   switch (result.kind) {
     case "later":
       return { afterMs: result.afterMs };
@@ -246,6 +258,13 @@ export async function sendMailAgain(
   }
 }
 
+/** `inClaim` as mails use it; a mail that a person has sent again is claimed whatever its run is about. */
+type Claim = <T>(
+  scene: Scene,
+  work: (tx: Tx, run: RunRow, found: MailFindings) => Promise<T>,
+  beside: (tx: Tx) => Promise<MailFindings>,
+) => ReturnType<typeof inClaim<T, MailFindings>>;
+
 // ── one recipient ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** A row changes hands a few times at most before something is final; more is a row that others fight over: back off. */
@@ -254,8 +273,8 @@ const ROUNDS_MAX = 5;
 async function performMail(
   scene: Scene,
   command: EmailCommand,
-  pinned: DeliveryRow,
-  claim: typeof inClaim = inClaim,
+  pinned: Pinned,
+  claim: Claim = inClaim,
   /** What the claim came to that was made where the row was pinned. */
   claimedAtOnce?: Claimed,
 ): Promise<MailOutcome | { kind: "events"; events: readonly RunEvent[] }> {
@@ -303,15 +322,15 @@ async function sendClaimed(
 ): Promise<MailOutcome | undefined> {
   const { ports } = scene;
   const { ledger, store } = ports;
-  const message = await messageFor(scene, command, row, token);
+  const message = await messageFor(scene, command, row);
   if (message.kind === "fault") {
     await store.read((tx) => ledger.settle(tx, row.key, token, { status: "rejected", reason: message.reason }));
     const now = scene.now();
     const delivery: Delivery = { contact: row.contactId ?? "", result: "rejected", at: now, reason: message.reason };
     return { kind: "final", delivery, fault: message.reason };
   }
-  if (message.kind === "lost") return undefined;
-  const standing = await deliver(ports, row.key, token, conversationOf(scene, row, message.message), scene.leftMs());
+  const conversation = conversationOf(scene, row, message);
+  const standing = await deliver(ports, row.key, token, conversation, scene.leftMs());
   if (standing.kind === "later") return standing;
   if (standing.kind !== "final") return undefined;
   scene.moveTo(standing.row.sentAt ?? scene.at);
@@ -328,80 +347,110 @@ async function claimMail(
   scene: Scene,
   command: EmailCommand,
   row: DeliveryRow,
-  claim: typeof inClaim,
+  claim: Claim,
 ): Promise<Claimed | { kind: "events"; events: readonly RunEvent[] }> {
   const now = scene.now();
   // Read before the transaction: within it they would take a second connection.
   const contact = (await scene.contacts()).find(({ id }) => id === row.contactId);
-  await Promise.all([scene.policy(), scene.account(), scene.customerCalendar()]);
-  const claimed = await claim(scene, (tx, run) => claimIn(scene, tx, run, command, row, contact, now));
-  return claimed.kind === "events" ? claimed : claimed.value;
+  const [policy] = await Promise.all([scene.policy(), scene.account(), scene.customerCalendar()]);
+  const claimed = await claim(
+    scene,
+    (tx, run, found: MailFindings) => claimIn(scene, tx, run, command, { row, isFresh: false }, contact, now, found),
+    (tx) => groundsOf(scene, tx, command, policy, row, contact, now),
+  );
+  if (claimed.kind === "events") return claimed;
+  return claimed.value ?? { kind: "later", afterMs: scene.ports.settings.backoffMs(1) };
 }
 
-/** In a claim's transaction: decides, and takes the row, puts it off or drops it. What the scene reads besides must have been read before. */
+/**
+ * In a claim's transaction: decides, and takes the row, puts it off or drops it. What the scene reads besides must have been read before. `fresh`: the row
+ * is not in the ledger yet; undefined: but somebody has put it there.
+ */
 async function claimIn(
   scene: Scene,
   tx: Tx,
   run: RunRow,
   command: EmailCommand,
-  row: DeliveryRow,
+  { row, isFresh }: { readonly row: DeliveryRow; isFresh: false } | { readonly row: NewDelivery; isFresh: true },
   contact: ContactCard | undefined,
   now: Instant,
-): Promise<Claimed> {
+  found: MailFindings,
+): Promise<Claimed | undefined> {
   const { ledger, settings } = scene.ports;
   const hasLeft = command.exiting || run.status === "exiting";
-  const decision = await decide(scene, tx, command, row, contact, now, hasLeft);
-  const base = { contact: row.contactId ?? "", at: now, ...(row.locale !== null && { locale: row.locale }) };
-  switch (decision.kind) {
-    case "skip":
-      await ledger.drop(tx, row.key, "skipped", decision.reason);
-      return { kind: "final", delivery: { ...base, result: "skipped", reason: decision.reason } };
-    case "defer": {
-      const { until, staleAt, reason } = decision;
-      await ledger.defer(tx, row.key, until, staleAt, reason);
-      return { kind: "deferred", until, staleAt, reason, delivery: { ...base, result: "deferred", reason, until } };
+  // `deferred_email: keep`: what waited when the run ended may still go.
+  const isExiting = hasLeft && (isFresh || row.deferredUntil === null);
+  const isHeld = !command.exiting && (await isHeldNow(scene, tx, found.holders));
+  const decision = await decide(scene, command, row, contact, now, { found, isExiting, isHeld });
+  if (decision.kind === "send") {
+    const token = randomUUID();
+    if (isFresh) {
+      const mine = await ledger.pinClaimed(tx, row, token, settings.leaseMs, now);
+      return mine && { kind: "claimed", token, row: mine };
     }
-    case "send": {
-      const token = randomUUID();
-      const mine = await ledger.claim(tx, row.key, token, settings.leaseMs, now);
-      return mine ? { kind: "claimed", token, row: mine } : { kind: "later", afterMs: settings.backoffMs(1) };
-    }
+    const mine = await ledger.claim(tx, row.key, token, settings.leaseMs, now);
+    return mine ? { kind: "claimed", token, row: mine } : { kind: "later", afterMs: settings.backoffMs(1) };
   }
+  if (isFresh && (await ledger.pin(tx, [row]))[0]?.status !== "pending") return undefined;
+  const base = { contact: row.contactId ?? "", at: now, ...(row.locale !== null && { locale: row.locale }) };
+  if (decision.kind === "skip") {
+    await ledger.drop(tx, row.key, "skipped", decision.reason);
+    return { kind: "final", delivery: { ...base, result: "skipped", reason: decision.reason } };
+  }
+  const { until, staleAt, reason } = decision;
+  await ledger.defer(tx, row.key, until, staleAt, reason);
+  return { kind: "deferred", until, staleAt, reason, delivery: { ...base, result: "deferred", reason, until } };
+}
+
+/** Reads what decides about a mail to the contact; undefined: nobody is there to write to. */
+async function groundsOf(
+  scene: Scene,
+  tx: Tx,
+  command: EmailCommand,
+  policy: Policy,
+  row: Pick<NewDelivery, "key" | "contactId"> | undefined,
+  contact: ContactCard | undefined,
+  now: Instant,
+): Promise<MailFindings> {
+  const { releasedAt, accountId, playbook } = scene.run;
+  return scene.ports.mailGrounds.read(tx, {
+    accountId,
+    playbook,
+    contactId: row?.contactId ?? "",
+    email: contact?.email ?? null,
+    key: row?.key ?? "",
+    at: now,
+    cappedSince: now - sendRulesOf(policy, now).cap.perMs,
+    exempt: Object.entries(policy.categories).flatMap(([name, category]) => (category.isCapped ? [] : [name])),
+    releasedAt,
+    taskKey: noContactKey(scene, command),
+  });
+}
+
+/** Of the task that stands for a mail without anybody to go to. */
+function noContactKey(scene: Scene, command: EmailCommand): string {
+  return `${effectId(scene, command)}|no_contact`;
 }
 
 async function decide(
   scene: Scene,
-  tx: Tx,
   command: EmailCommand,
-  row: DeliveryRow,
+  row: NewDelivery,
   contact: ContactCard | undefined,
   now: Instant,
-  hasLeft: boolean,
+  { found, isExiting, isHeld }: { readonly found: MailFindings; readonly isExiting: boolean; readonly isHeld: boolean },
 ): Promise<SendDecision> {
-  const { ledger, suppressions, holds } = scene.ports;
   const policy = await scene.policy();
   const account = await scene.account();
   const calendar = await scene.customerCalendar();
-  const rules = sendRulesOf(policy, now);
-  const exempt = Object.entries(policy.categories).flatMap(([name, category]) => (category.isCapped ? [] : [name]));
-  const personId = row.contactId ?? "";
   const { releasedAt } = scene.run;
-  // Asked at once: they travel together, and the account is locked.
-  const [switches, lastSentAt, suppressed, isHeld, counted, waiting] = await Promise.all([
-    holds.switches(tx),
-    releasedAt === undefined ? undefined : ledger.lastSent(tx, personId, releasedAt, row.key),
-    contact?.email ? suppressions.of(tx, contact.email, now) : [],
-    command.exiting ? false : isHeldNow(scene, tx),
-    ledger.counted(tx, personId, now - rules.cap.perMs, exempt, row.key),
-    ledger.waiting(tx, personId, now, exempt, row.key),
-  ]);
+  const { switches, suppressions, counted, waiting, lastSentAt } = found;
   return decideSend({
     now,
     since: command.since,
     send: command.send,
     sendWithin: command.sendWithin ?? policy.email.sendWithin,
-    // `deferred_email: keep`: what waited when the run ended may still go.
-    isExiting: hasLeft && row.deferredUntil === null,
+    isExiting,
     category: mailCategoryOf(command.category, policy),
     recipient: {
       isActive: contact?.isActive ?? false,
@@ -411,8 +460,8 @@ async function decide(
     },
     isTestAccount: account.isTest,
     isAddressAllowed: isAllowed(contact?.email ?? "", scene.ports.settings.emailOnlyTo),
-    suppressions: suppressed,
-    isKillSwitchOn: switches.some(({ name }) => name === "all_email" || name === `playbook:${scene.run.playbook}`),
+    suppressions,
+    isKillSwitchOn: switches.some((name) => name === "all_email" || name === `playbook:${scene.run.playbook}`),
     isHeld,
     counted,
     waiting,
@@ -420,7 +469,7 @@ async function decide(
     key: row.key,
     ...(releasedAt !== undefined && { releasedAt }),
     ...(lastSentAt !== undefined && { lastSentAt }),
-    rules,
+    rules: sendRulesOf(policy, now),
   });
 }
 
@@ -437,25 +486,29 @@ interface Kept {
   readonly address: string | undefined;
 }
 
-/** The bytes of an earlier attempt, else the message made now and kept for every later one. `lost`: someone else has the row now. */
+/** A message; and what the ledger is to keep of it, where it is new. */
+interface Ready {
+  readonly message: RawMessage;
+  readonly kept?: KeptMessage;
+}
+
+/**
+ * The bytes of an earlier attempt that was on the wire, else the message made now: it is kept, for every later attempt, from the moment at which
+ * it is on the wire itself. Until then nobody has seen any of it, and the Message-ID is the delivery's.
+ */
 async function messageFor(
   scene: Scene,
   command: EmailCommand,
   row: DeliveryRow,
-  token: string,
-): Promise<{ kind: "ready"; message: RawMessage } | { kind: "fault"; reason: string } | { kind: "lost" }> {
-  const { ledger, store } = scene.ports;
+): Promise<({ kind: "ready" } & Ready) | { kind: "fault"; reason: string }> {
   const address = (await scene.contacts()).find(({ id }) => id === row.contactId)?.email ?? undefined;
   const before = row.raw === null ? undefined : (JSON.parse(row.raw) as Kept);
   // Suppressions were looked up for the address that the contact has now: nothing goes to the one they had.
   if (before !== undefined && before.address === address) return { kind: "ready", message: before.message };
   try {
     const message = await compose(scene, command, row);
-    // Nothing is on the wire, so the bytes may change; the Message-ID is the delivery's.
-    if (before !== undefined) return { kind: "ready", message };
     const kept = { raw: JSON.stringify({ message, address } satisfies Kept), messageId: message.messageId };
-    const isMine = await store.read((tx) => ledger.keepRaw(tx, row.key, token, kept));
-    return isMine ? { kind: "ready", message } : { kind: "lost" };
+    return { kind: "ready", message, kept };
   } catch (error) {
     if (error instanceof TextFault) return { kind: "fault", reason: error.message };
     throw error;
@@ -493,6 +546,7 @@ async function compose(scene: Scene, command: EmailCommand, row: DeliveryRow): P
     category: command.category,
     ...(token !== undefined && { unsubscribeToken: token }),
     at: scene.now(),
+    company: mailCompanyOf(policy),
   });
 }
 
@@ -502,10 +556,11 @@ function fromOf(sender: Colleague | undefined, policy: Policy): { name: string; 
 
 // ── the server ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-function conversationOf(scene: Scene, row: DeliveryRow, message: RawMessage): Conversation {
+function conversationOf(scene: Scene, row: DeliveryRow, { message, kept }: Ready): Conversation {
   const { mailer, settings } = scene.ports;
   return {
     replyMs: settings.smtpReplyMs,
+    ...(kept === undefined ? {} : { kept }),
     async send(mayStart) {
       const result = await mailer.send(message, mayStart);
       switch (result.kind) {

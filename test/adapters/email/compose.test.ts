@@ -11,13 +11,14 @@ const OPTIONS = {
   domain: "mail.waypost.example",
   publicUrl: "https://waypost.example/app/",
   replyDomain: "in.waypost.example",
-  company: () => ({
-    name: "Waypost Analytics",
-    postalAddress: "12 Harbour Street, London",
-    supportEmail: "support@waypost.example",
-    categoryTitles: { onboarding: { en: "Getting started", ru: "Начало работы", pl: "Pierwsze kroki" } },
-  }),
 };
+const COMPANY = {
+  name: "Waypost Analytics",
+  postalAddress: "12 Harbour Street, London",
+  supportEmail: "support@waypost.example",
+  categoryTitles: { onboarding: { en: "Getting started", ru: "Начало работы", pl: "Pierwsze kroki" } },
+};
+
 const composer = createMailComposer(OPTIONS);
 
 const SOURCE = `---
@@ -51,6 +52,7 @@ function draft(changes: Partial<MailDraft> = {}, source = SOURCE, locale = "en")
     category: "onboarding",
     unsubscribeToken: "tok_en-1",
     at: Date.UTC(2026, 2, 2, 9, 0),
+    company: COMPANY,
     ...changes,
   };
 }

@@ -6,13 +6,14 @@ import { createMailComposer } from "../../../src/adapters/email/compose.js";
 const composer = createMailComposer({
   domain: "waypost.example",
   publicUrl: "https://waypost.example",
-  company: () => ({
-    name: "Waypost Analytics",
-    postalAddress: "12 Harbour Street, London",
-    supportEmail: "support@waypost.example",
-    categoryTitles: { onboarding: { en: "Getting started", ru: "Начало работы", pl: "Pierwsze kroki" } },
-  }),
 });
+
+const COMPANY = {
+  name: "Waypost Analytics",
+  postalAddress: "12 Harbour Street, London",
+  supportEmail: "support@waypost.example",
+  categoryTitles: { onboarding: { en: "Getting started", ru: "Начало работы", pl: "Pierwsze kroki" } },
+};
 
 const files = readdirSync("playbooks", { recursive: true, encoding: "utf8" })
   .filter((file) => /\/templates\/[\w-]+\.\w+\.md$/.test(file))
@@ -39,6 +40,7 @@ describe("every shipped template becomes a mail", () => {
           category: "onboarding",
           unsubscribeToken: "k3Jq0xO7Yl9hX2bD5mN8vA",
           at: Date.UTC(2026, 2, 2, 9, 0),
+          company: COMPANY,
         })
       ).raw;
     const values = composer.references(source).map((path): [string, string | number] => {

@@ -6,6 +6,7 @@ import { postgresConcerns } from "../../../src/adapters/postgres/concerns.js";
 import { openDatabase } from "../../../src/adapters/postgres/database.js";
 import { postgresHolds } from "../../../src/adapters/postgres/holds.js";
 import { postgresLedger } from "../../../src/adapters/postgres/ledger.js";
+import { postgresMailGrounds } from "../../../src/adapters/postgres/mail-grounds.js";
 import { postgresPeople } from "../../../src/adapters/postgres/people.js";
 import { postgresStore } from "../../../src/adapters/postgres/store.js";
 import { postgresSuppressions } from "../../../src/adapters/postgres/suppressions.js";
@@ -47,6 +48,7 @@ export async function openStage() {
     ledger: postgresLedger(),
     people: postgresPeople(),
     suppressions: postgresSuppressions(),
+    mailGrounds: postgresMailGrounds,
     holds: postgresHolds(),
     tasks: postgresTasks(),
     concerns: postgresConcerns(),

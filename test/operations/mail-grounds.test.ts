@@ -1,0 +1,109 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { NewDelivery } from "../../src/ports/ledger.js";
+import type { MailFindings, MailQuestion } from "../../src/ports/mail-grounds.js";
+import { HOUR, openStage, T0 } from "./support/stage.js";
+
+let stage: Awaited<ReturnType<typeof openStage>>;
+beforeAll(async () => {
+  stage = await openStage();
+});
+afterAll(() => stage.close());
+
+function mail(key: string, more: Partial<NewDelivery> = {}): NewDelivery {
+  return {
+    key,
+    id: key,
+    channel: "email",
+    runId: "run-1",
+    effectKey: key,
+    step: key,
+    accountId: "a-1",
+    contactId: "c-1",
+    recipient: null,
+    category: "onboarding",
+    template: "welcome",
+    templateHash: "h",
+    locale: "en",
+    priority: 50,
+    dueAt: T0,
+    createdAt: T0,
+    ...more,
+  };
+}
+
+function asked(more: Partial<MailQuestion> = {}): Promise<MailFindings> {
+  const question = {
+    accountId: "a-1",
+    playbook: "onboarding",
+    contactId: "c-1",
+    email: "Pat@A-1.example",
+    key: "x",
+    at: T0,
+    cappedSince: T0 - 1,
+    exempt: ["service"],
+    taskKey: "t",
+    ...more,
+  };
+  return stage.store.read((tx) => stage.ports.mailGrounds.read(tx, question));
+}
+
+const NOTHING = { switches: [], suppressions: [], holders: [], counted: [], waiting: [], hasTask: false };
+
+test("of a person that nothing is known of", async () => {
+  expect(await asked()).toEqual(NOTHING);
+  expect(await asked({ email: null, contactId: "" })).toEqual(NOTHING);
+});
+
+test("what counts against a person's cap, and what waits beside it", async () => {
+  const { ledger } = stage.ports;
+  await stage.write(async (tx) => {
+    await ledger.pin(tx, [
+      mail("a"),
+      mail("b", { category: "service" }),
+      mail("c", { priority: 70 }),
+      mail("d", { dueAt: T0 + HOUR }),
+      mail("e", { channel: "slack" }),
+      mail("f", { contactId: "c-2" }),
+    ]);
+    for (const key of ["a", "b", "e", "f"]) await ledger.claim(tx, key, "t", 1_000, T0);
+  });
+  expect(await asked()).toEqual({ ...NOTHING, counted: [T0], waiting: [{ key: "c", priority: 70 }] });
+  expect((await asked({ exempt: [] })).counted).toEqual([T0, T0]);
+  expect((await asked({ cappedSince: T0 })).counted).toEqual([]);
+  expect((await asked({ key: "a" })).counted).toEqual([]);
+  expect((await asked({ key: "c" })).waiting).toEqual([]);
+  expect((await asked({ key: "a", releasedAt: T0 })).lastSentAt).toBe(T0);
+  expect(await asked({ key: "a", releasedAt: T0 + 1 })).not.toHaveProperty("lastSentAt");
+  await stage.write((tx) => ledger.defer(tx, "c", T0 + HOUR, T0 + 2 * HOUR, "quiet"));
+  expect((await asked()).waiting).toEqual([{ key: "c", priority: 70, until: T0 + HOUR }]);
+  expect((await asked({ at: T0 + 3 * HOUR })).waiting).toEqual([{ key: "d", priority: 50 }]);
+});
+
+test("suppressions of the address by then, holds of the account, switches, and the task in the mail's place", async () => {
+  const { suppressions, holds } = stage.ports;
+  await stage.write(async (tx) => {
+    await suppressions.add(tx, "pat@a-1.example", { category: "*", reason: "bounced", at: T0 });
+    await suppressions.add(tx, "pat@a-1.example", { category: "qbr", reason: "unsubscribed", at: T0 + HOUR });
+    await holds.take(tx, {
+      accountId: "a-1",
+      playbook: "onboarding",
+      holderRun: "run-9",
+      holderPlaybook: "rescue",
+      since: T0 + 1,
+    });
+    await holds.take(tx, { accountId: "a-1", playbook: "onboarding", holderRun: "", holderPlaybook: "", since: T0 });
+    await holds.take(tx, { accountId: "a-1", playbook: "qbr", holderRun: "", holderPlaybook: "", since: T0 });
+    await holds.turnOn(tx, { name: "playbook:qbr", by: "ann", reason: null, at: T0 });
+  });
+  await stage.database.client`
+    insert into tasks (id, effect_key, run_id, step, key, account_id, title, "for", required, opened_at, due_at, snooze_limit)
+    values ('t-1', 'run-1|a|no_contact', 'run-1', 'a', 'a', 'a-1', 'Nobody', '{}', false, now(), now(), 1)`;
+  expect(await asked({ contactId: "c-9", taskKey: "run-1|a|no_contact" })).toEqual({
+    ...NOTHING,
+    switches: ["playbook:qbr"],
+    suppressions: [{ category: "*", reason: "bounced" }],
+    holders: ["", "run-9"],
+    hasTask: true,
+  });
+  expect((await asked({ at: T0 + HOUR })).suppressions).toHaveLength(2);
+});
