@@ -28,11 +28,7 @@ export function lookupIn(
       return own(own(state.steps, path.slice(6, dot)), path.slice(dot + 1));
     }
     if (path.startsWith("event.")) {
-      const name = path.slice(6);
-      if (event === undefined) return undefined;
-      if (name === "at" || name === "occurred_at") return event.at;
-      if (name === "name") return event.name;
-      return own(event.payload, name);
+      return event === undefined ? undefined : eventField(event, path.slice(6));
     }
     if (path.startsWith("run.inputs.")) return own(state.inputs, path.slice(11));
     if (path === "run.started_at") return state.run.startedAt;
@@ -40,6 +36,14 @@ export function lookupIn(
     if (path === "run.key") return state.run.key;
     return own(facts, path);
   };
+}
+
+/** `event.FIELD`: besides its payload every event has `name`, `at` and `id`. */
+export function eventField(event: RunEvent, field: string): FactValue | undefined {
+  if (field === "name") return event.name;
+  if (field === "at" || field === "occurred_at") return event.at;
+  if (field === "id") return event.id;
+  return own(event.payload, field);
 }
 
 /**

@@ -29,6 +29,7 @@ describe("an expression sees", () => {
     ["event.at", at("2026-03-02T09:00")],
     ["event.occurred_at", at("2026-03-02T09:00")],
     ["event.name", "renewal.signed"],
+    ["event.id", told.id],
     ["event.amount", 5],
     ["event.constructor", undefined],
     ["run.inputs.days", 14],
