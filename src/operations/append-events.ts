@@ -1,5 +1,6 @@
 import type { EventType, FieldType, Model } from "../customers/model.js";
 import { SYSTEM_EVENTS } from "../engine/event.js";
+import { eventField } from "../engine/scope.js";
 import { isTrue } from "../expression/evaluate.js";
 import type { FactValue } from "../expression/expression.js";
 import type { CustomerBatch, Place } from "../ports/customers.js";
@@ -11,7 +12,6 @@ import { type Instant, parseInstant } from "../values/instant.js";
 import { instantAt } from "../values/zone.js";
 import { changedFacts } from "../customers/changed-facts.js";
 import { conflictOf } from "./conflict.js";
-import { eventField } from "./enrol.js";
 
 /** An event as somebody outside tells it; `validateEvent` has found nothing wrong with it. */
 export interface IncomingEvent {

@@ -1,9 +1,15 @@
+import {
+  applicantOf,
+  decideEnrol,
+  type EnrolDecision,
+  type EnrolRefusal,
+  type RefusedEnrolment,
+} from "../engine/decide-enrol.js";
 import type { RunEvent } from "../engine/event.js";
 import { SYSTEM_EVENTS } from "../engine/event.js";
 import { holdsBack, type RankedRun } from "../engine/holds-back.js";
 import type { Plan } from "../engine/plan.js";
-import { isLocal } from "../engine/scope.js";
-import { evaluate, isTrue } from "../expression/evaluate.js";
+import { eventField, isLocal } from "../engine/scope.js";
 import type { Expression, FactLookup, FactValue } from "../expression/expression.js";
 import { references } from "../expression/references.js";
 import { INTERNAL_EVENTS } from "../ports/events.js";
@@ -11,9 +17,8 @@ import type { FactSubject } from "../ports/facts.js";
 import type { RunRow } from "../ports/runs.js";
 import type { Store } from "../ports/store.js";
 import type { Tx } from "../ports/transactions.js";
-import { addDuration } from "../values/add-duration.js";
-import { escapeIdPart } from "../values/ids.js";
-import { formatInstant, type Instant } from "../values/instant.js";
+import { STANDARD_CALENDAR } from "../values/calendar.js";
+import type { Instant } from "../values/instant.js";
 import { calendarNamed, readCalendars } from "./calendars.js";
 
 export interface EnrolRequest {
@@ -44,21 +49,7 @@ export type EnrolOutcome =
   | { readonly kind: "enrolled"; readonly run: string }
   /** The key's run is live: it was told, with the new inputs. */
   | { readonly kind: "triggered_again"; readonly run: string }
-  | {
-      readonly kind: "refused";
-      readonly reason: EnrolRefusal;
-      readonly message: string;
-      /** It is more than anybody can have meant (`ENROLMENTS_PER_HOUR_MAX`): somebody should look at the playbooks. */
-      readonly isTooOften?: true;
-    };
-
-/**
- * How often triggers and runs may make one subject begin one playbook in an hour of domain time: beyond that playbooks set each other off, by a way
- * that the checker can't see (WP502 tells the certain ones). The next trigger after the hour begins it again.
- */
-export const ENROLMENTS_PER_HOUR_MAX = 100;
-
-export type EnrolRefusal = "unknown_playbook" | "no_subject" | "condition" | "no_key" | "again" | "inputs";
+  | RefusedEnrolment;
 
 /**
  * Makes a run of the playbook's current version, or tells the live one with the same key. Everything happens in the
@@ -80,13 +71,9 @@ export async function enrolInto(
 ): Promise<EnrolOutcome> {
   const { accountId, contactId, contractId, at, cause } = request;
   const isPersonal = plan.subject === "contact";
-  if (isPersonal && contactId === undefined) {
-    return refused("no_subject", `playbook "${plan.playbook}" is about a contact, and none was named`);
-  }
   await store.lockAccounts(tx, [accountId]);
-  if ((await store.customers.accounts(tx, [accountId])).length === 0) {
-    return refused("no_subject", `there is no account "${accountId}"`);
-  }
+  const [account] = await store.customers.accounts(tx, [accountId]);
+  if (account === undefined) return refused("no_subject", `there is no account "${accountId}"`);
   const subject: FactSubject = {
     accountId,
     ...(isPersonal && contactId !== undefined ? { contactId } : {}),
@@ -96,42 +83,24 @@ export async function enrolInto(
   const { enroll } = plan;
   const withValues = request.inputs === undefined ? enroll.with : {};
   const lookup = await lookupOf(store, tx, subject, request, [enroll.if, enroll.key, ...Object.values(withValues)]);
-  if (enroll.if !== undefined && !isTrue(enroll.if, lookup)) {
-    return refused("condition", `"if" of playbook "${plan.playbook}" does not hold for it at ${formatInstant(at)}`);
-  }
-  const subjectId = isPersonal ? (contactId as string) : accountId;
-  const keyValue = enroll.key === undefined ? subjectId : evaluate(enroll.key, lookup);
-  if (keyValue === undefined || typeof keyValue === "object") {
-    return refused("no_key", `"key" of playbook "${plan.playbook}" is absent at ${formatInstant(at)}`);
-  }
-  const key = String(keyValue);
-  const inputs = inputsOf(plan, request.inputs, lookup);
-  if (typeof inputs === "string") return refused("inputs", inputs);
+  const applicant = applicantOf(plan, subject, at, lookup, request.inputs);
+  if (applicant.kind === "refused") return applicant;
 
   const earlier = await store.runs.ofSubject(tx, plan.playbook, isPersonal ? { accountId, contactId } : { accountId });
-  const ofKey = earlier.filter((run) => run.key === key);
-  const repeated = ofKey.find((run) => run.enrolledBy === cause);
-  if (repeated !== undefined) return { kind: "enrolled", run: repeated.id };
-  const live = ofKey.find((run) => run.status !== "ended");
-  if (live !== undefined) {
-    await tellAgain(store, tx, live, request, inputs, now);
-    return { kind: "triggered_again", run: live.id };
-  }
-  const refusal = await refusalByAgain(store, tx, plan, earlier, ofKey, request);
-  if (refusal !== undefined) return refused("again", refusal);
+  const isCounted = enroll.again.kind === "after" && earlier.length > 0;
+  const calendar = isCounted ? calendarNamed(account.calendar, await readCalendars(store, tx)) : STANDARD_CALENDAR;
   const isByItself = request.source === "trigger" || request.source === "run";
-  const lately = isByItself ? earlier.filter((run) => run.startedAt > at - HOUR_MS && run.startedAt <= at).length : 0;
-  if (lately >= ENROLMENTS_PER_HOUR_MAX) {
-    const message = `playbook "${plan.playbook}" has begun ${lately} times for ${subjectId} within an hour: do playbooks set each other off?`;
-    return { kind: "refused", reason: "again", message, isTooOften: true };
-  }
-  const missing = Object.keys(plan.inputs).find((name) => inputs[name] === undefined);
-  if (missing !== undefined) {
-    return refused("inputs", `playbook "${plan.playbook}" needs the input "${missing}", which has no default`);
+  const asked = { at, cause, isByItself, zone: account.timezone, calendar };
+  const decision = decideEnrol(plan, applicant, asked, earlier);
+  if (decision.kind === "refused") return decision;
+  if (decision.kind === "known") return { kind: "enrolled", run: decision.run };
+  if (decision.kind === "tell") {
+    await tellAgain(store, tx, decision, subject, request, now);
+    return { kind: "triggered_again", run: decision.run };
   }
 
-  const ordinal = Math.max(0, ...ofKey.map((run) => run.ordinal)) + 1;
-  const id = `run/${[plan.playbook, subjectId, key].map(escapeIdPart).join("/")}/${ordinal}`;
+  const { id, ordinal } = decision;
+  const { key, inputs } = applicant;
   const holds = await holdsFor(store, tx, plan, { id, accountId, priority: plan.priority, startedAt: at });
   const isInserted = await store.runs.insert(tx, {
     id,
@@ -172,8 +141,6 @@ export async function enrolInto(
   return { kind: "enrolled", run: id };
 }
 
-const HOUR_MS = 3_600_000;
-
 /** The lookup for expressions about a subject and an event, with the facts they mention read as of the request's instant. */
 export async function lookupOf(
   store: Store,
@@ -193,14 +160,6 @@ export async function lookupOf(
   };
 }
 
-/** `event.FIELD`: besides its payload every event has `name`, `at` and `id`. */
-export function eventField(event: RunEvent, field: string): FactValue | undefined {
-  if (field === "name") return event.name;
-  if (field === "at" || field === "occurred_at") return event.at;
-  if (field === "id") return event.id;
-  return own(event.payload, field);
-}
-
 function own(record: Readonly<Record<string, FactValue>> | undefined, name: string): FactValue | undefined {
   return record !== undefined && Object.hasOwn(record, name) ? record[name] : undefined;
 }
@@ -209,89 +168,30 @@ function refused(reason: EnrolRefusal, message: string): EnrolOutcome {
   return { kind: "refused", reason, message };
 }
 
-/** Inputs with their defaults; a sentence if one doesn't fit. An input that a trigger leaves absent takes its default. */
-function inputsOf(
-  plan: Plan,
-  given: Readonly<Record<string, FactValue>> | undefined,
-  lookup: FactLookup,
-): Record<string, FactValue> | string {
-  const inputs: Record<string, FactValue> = {};
-  for (const name of Object.keys(given ?? {})) {
-    if (!Object.hasOwn(plan.inputs, name)) return `playbook "${plan.playbook}" has no input "${name}"`;
-  }
-  for (const [name, field] of Object.entries(plan.inputs)) {
-    const from = plan.enroll.with[name];
-    const value = given === undefined ? (from === undefined ? undefined : evaluate(from, lookup)) : own(given, name);
-    const taken = value ?? field.default;
-    if (taken === undefined) continue;
-    if (typeof taken !== field.type) return `input "${name}" of playbook "${plan.playbook}" must be a ${field.type}`;
-    inputs[name] = taken;
-  }
-  return inputs;
-}
-
 async function tellAgain(
   store: Store,
   tx: Tx,
-  live: RunRow,
+  told: Extract<EnrolDecision, { kind: "tell" }>,
+  { accountId, contactId }: FactSubject,
   request: EnrolRequest,
-  inputs: Readonly<Record<string, FactValue>>,
   now: Instant,
 ): Promise<void> {
   await store.events.append(
     tx,
     [
       {
-        id: `${SYSTEM_EVENTS.triggeredAgain}/${live.id}/${request.cause}`,
+        id: `${SYSTEM_EVENTS.triggeredAgain}/${told.run}/${request.cause}`,
         name: SYSTEM_EVENTS.triggeredAgain,
-        // A trigger that is older than the run still has to reach it.
-        at: Math.max(request.at, live.startedAt),
-        accountId: live.accountId,
-        contactId: live.contactId,
-        runId: live.id,
-        payload: Object.fromEntries(Object.entries(inputs).map(([name, value]) => [`input.${name}`, value])),
+        at: told.at,
+        accountId,
+        contactId,
+        runId: told.run,
+        payload: told.payload,
         source: request.source,
       },
     ],
     now,
   );
-}
-
-/** Why the playbook's `again` doesn't let it begin once more, or undefined. */
-async function refusalByAgain(
-  store: Store,
-  tx: Tx,
-  plan: Plan,
-  ofSubject: readonly RunRow[],
-  ofKey: readonly RunRow[],
-  { accountId, at }: EnrolRequest,
-): Promise<string | undefined> {
-  const { again } = plan.enroll;
-  switch (again.kind) {
-    case "always": {
-      // Told belatedly: it was for a run that was live then and is over now. Two of one key at one instant there never are.
-      const then = ofKey.find((run) => run.startedAt <= at && (run.endedAt ?? at) > at);
-      return then === undefined ? undefined : `run ${then.id} was live at ${formatInstant(at)}`;
-    }
-    case "never":
-      return ofSubject.length === 0
-        ? undefined
-        : `it has been through playbook "${plan.playbook}", which runs once (again: never)`;
-    case "per_key":
-      return ofKey.length === 0
-        ? undefined
-        : `playbook "${plan.playbook}" has run for key "${ofKey.at(-1)?.key}" (again: per_key)`;
-    case "after": {
-      const ended = Math.max(...ofKey.map((run) => run.endedAt ?? Number.NEGATIVE_INFINITY));
-      if (!Number.isFinite(ended)) return undefined;
-      const [account] = await store.customers.accounts(tx, [accountId]);
-      const calendar = calendarNamed(account?.calendar ?? null, await readCalendars(store, tx));
-      const free = addDuration(ended, again.duration, account?.timezone ?? "UTC", calendar);
-      return at >= free
-        ? undefined
-        : `playbook "${plan.playbook}" may not run for it again before ${formatInstant(free)}`;
-    }
-  }
 }
 
 /** Names of the holds that a new run begins under: `holdsBack` decides, as when a holder begins. */

@@ -4,11 +4,13 @@
  */
 import type { Model, Segments } from "../customers/model.js";
 import { newRun } from "../engine/advance.js";
-import type { RunEvent } from "../engine/event.js";
+import { applicantOf, decideEnrol, type EnrolRefusal } from "../engine/decide-enrol.js";
+import { type RunEvent, SYSTEM_EVENTS } from "../engine/event.js";
 import type { Plan, Trigger } from "../engine/plan.js";
 import type { Policy } from "../engine/policy.js";
 import type { RunState } from "../engine/state.js";
 import type { TimelineEntry } from "../engine/timeline.js";
+import { eventField } from "../engine/scope.js";
 import { stretch, type StretchWorld } from "../engine/stretch.js";
 import { walk } from "../engine/walk.js";
 import { evaluate, isTrue } from "../expression/evaluate.js";
@@ -16,11 +18,10 @@ import type { Expression, FactValue } from "../expression/expression.js";
 import { references } from "../expression/references.js";
 import { addDuration } from "../values/add-duration.js";
 import type { Calendar } from "../values/calendar.js";
-import { escapeIdPart } from "../values/ids.js";
 import type { Instant } from "../values/instant.js";
 import { instantAt } from "../values/zone.js";
 import { SimulatedCustomers, type SimulatedSubject } from "./customers.js";
-import { eventField, type LoggedEvent, type SimulatedRun, SimulatedWorld } from "./world.js";
+import { type LoggedEvent, type SimulatedRun, SimulatedWorld } from "./world.js";
 import type { Scenario, Scripted } from "./records.js";
 
 export interface SimulationSetting {
@@ -111,6 +112,7 @@ class Simulation {
       scenario.reactions,
       (request) =>
         this.enrol(request.playbook, request.subject, request.at, {
+          cause: request.cause,
           inputs: request.inputs,
           ...(request.parent === undefined ? {} : { parent: request.parent }),
         }),
@@ -167,7 +169,7 @@ class Simulation {
         one.playbook,
         { accountId: one.accountId, ...(one.contactId === undefined ? {} : { contactId: one.contactId }) },
         one.at,
-        { inputs: one.inputs ?? {} },
+        { cause: one.id, inputs: one.inputs ?? {} },
       );
       await this.startNew();
     }
@@ -251,7 +253,7 @@ class Simulation {
           trigger.where === undefined ||
           isTrue(trigger.where, this.lookup(subject, [trigger.where], at, event)),
       );
-      if (isMeant) this.enrol(plan.playbook, subject, at, { event });
+      if (isMeant) this.enrol(plan.playbook, subject, at, { cause: event.id, event });
     }
   }
 
@@ -276,74 +278,71 @@ class Simulation {
     subject: SimulatedSubject,
     at: Instant,
     how: {
+      /** The same cause enrols the same key once. */
+      cause: string;
       /** Given by a person or by `play`; absent: from `enroll.with`. */
       inputs?: Readonly<Record<string, FactValue>>;
-      event?: RunEvent & { contractId?: string };
+      event?: RunEvent;
       parent?: { run: string; key: string };
     },
-  ): { run: string } | { refused: string } {
+  ): { run: string } | { refused: EnrolRefusal } {
     const plan = this.plans.get(playbook);
     if (plan === undefined) return { refused: "unknown_playbook" };
-    if (plan.subject === "contact" && subject.contactId === undefined) return { refused: "no_subject" };
-    const lookup = this.lookup(
-      subject,
-      [plan.enroll.if, plan.enroll.key, ...Object.values(plan.enroll.with)].filter((one) => one !== undefined),
-      at,
-      how.event,
-    );
-    if (plan.enroll.if !== undefined && !isTrue(plan.enroll.if, lookup)) return { refused: "condition" };
-    const subjectId = plan.subject === "contact" ? (subject.contactId ?? "") : subject.accountId;
-    const keyed = plan.enroll.key === undefined ? subjectId : evaluate(plan.enroll.key, lookup);
-    if (keyed === undefined || typeof keyed === "object") return { refused: "no_key" };
-    const key = String(keyed);
-    const inputs: Record<string, FactValue> = {};
-    for (const [name, field] of Object.entries(plan.inputs)) {
-      const from = plan.enroll.with[name];
-      const given =
-        how.inputs === undefined ? (from === undefined ? undefined : evaluate(from, lookup)) : how.inputs[name];
-      const value = given ?? field.default;
-      if (value === undefined) continue;
-      if (typeof value !== field.type) return { refused: "inputs" };
-      inputs[name] = value;
-    }
-    const ofSubject = [...this.runs, ...this.fresh].filter(
+    const { accountId, contactId, contractId } = subject;
+    const whom: SimulatedSubject = {
+      accountId,
+      ...(plan.subject === "contact" && contactId !== undefined ? { contactId } : {}),
+      ...(contractId === undefined ? {} : { contractId }),
+    };
+    const { enroll } = plan;
+    const expressions = [enroll.if, enroll.key, ...Object.values(enroll.with)].filter((one) => one !== undefined);
+    const applicant = applicantOf(plan, whom, at, this.lookup(whom, expressions, at, how.event), how.inputs);
+    if (applicant.kind === "refused") return { refused: applicant.reason };
+    const { subjectId, key, inputs } = applicant;
+    const earlier = [...this.runs, ...this.fresh].filter(
       (run) => run.plan.playbook === playbook && run.state.run.subjectId === subjectId,
     );
-    const earlier = ofSubject.filter((run) => run.world.key === key);
-    const live = earlier.find((run) => !run.isOver);
-    if (live !== undefined) {
+    const decision = decideEnrol(
+      plan,
+      applicant,
+      {
+        at,
+        cause: how.cause,
+        isByItself: how.event !== undefined || how.parent !== undefined,
+        zone: this.world.customers.zone(accountId, at),
+        calendar: this.world.calendarOf(accountId, "customer", at),
+      },
+      earlier.map((run) => run.world),
+    );
+    if (decision.kind === "refused") return { refused: decision.reason };
+    if (decision.kind === "known") return { run: decision.run };
+    if (decision.kind === "tell") {
       this.world.append({
-        id: `${how.event?.id ?? `${at}`}/again/${live.world.id}`,
-        name: "run.triggered_again",
-        // A trigger that is older than the run still has to reach it.
-        at: Math.max(at, live.world.startedAt),
-        accountId: subject.accountId,
-        runId: live.world.id,
-        payload: Object.fromEntries(Object.entries(inputs).map(([name, value]) => [`input.${name}`, value])),
+        id: `${SYSTEM_EVENTS.triggeredAgain}/${decision.run}/${how.cause}`,
+        name: SYSTEM_EVENTS.triggeredAgain,
+        at: decision.at,
+        accountId,
+        runId: decision.run,
+        payload: decision.payload,
       });
-      return { run: live.world.id };
+      return { run: decision.run };
     }
-    if (!this.mayAgain(plan, ofSubject, earlier, subject.accountId, at)) return { refused: "again" };
-    if (Object.keys(plan.inputs).some((name) => inputs[name] === undefined)) return { refused: "inputs" };
-    const ordinal = earlier.length + 1;
-    const id = `run/${escapeIdPart(playbook)}/${escapeIdPart(subjectId)}/${escapeIdPart(key)}/${ordinal}`;
-    const contractId = how.event?.contractId ?? subject.contractId;
+    const { id, ordinal } = decision;
     const run: SimulatedRun = {
       id,
       plan,
       key,
-      accountId: subject.accountId,
-      ...(plan.subject === "contact" && subject.contactId !== undefined ? { contactId: subject.contactId } : {}),
-      ...(contractId === undefined ? {} : { contractId }),
+      ordinal,
+      ...whom,
       startedAt: at,
-      ...(how.event === undefined ? {} : { enrolledBy: how.event.id }),
+      enrolledBy: how.cause,
       ...(how.parent === undefined ? {} : { parent: how.parent }),
       confirmed: new Set(),
       timeline: [],
       answers: [],
     };
     this.world.runs.set(id, run);
-    this.world.customers.runSpans.push({ playbook, accountId: subject.accountId, from: at });
+    this.world.customers.runSpans.push({ playbook, accountId, from: at });
     const holds = this.world.holdsOn(run);
     this.fresh.push({
       world: run,
@@ -352,7 +351,7 @@ class Simulation {
       wakeAt: undefined,
       state: newRun(
         plan,
-        { id, playbook, subject: plan.subject, subjectId, accountId: subject.accountId, key, startedAt: at },
+        { id, playbook, subject: plan.subject, subjectId, accountId, key, startedAt: at },
         inputs,
         holds,
       ),
@@ -361,24 +360,6 @@ class Simulation {
       isOver: false,
     });
     return { run: id };
-  }
-
-  private mayAgain(
-    plan: Plan,
-    ofSubject: readonly ActiveRun[],
-    ofKey: readonly ActiveRun[],
-    accountId: string,
-    at: Instant,
-  ): boolean {
-    const { again } = plan.enroll;
-    if (again.kind === "always") return true;
-    if (again.kind === "never") return ofSubject.length === 0;
-    if (again.kind === "per_key") return ofKey.length === 0;
-    const { customers } = this.world;
-    const ended = Math.max(...ofKey.map((run) => run.world.endedAt ?? Number.NEGATIVE_INFINITY));
-    if (!Number.isFinite(ended)) return true;
-    const calendar = this.world.calendarOf(accountId, "customer", at);
-    return at >= addDuration(ended, again.duration, customers.zone(accountId, at), calendar);
   }
 
   /** `before:` triggers: armed for every subject that has the date, moved with it. */

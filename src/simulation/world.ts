@@ -6,6 +6,7 @@ import { holdsBack } from "../engine/holds-back.js";
 import type { RunEvent } from "../engine/event.js";
 import type { Answer, PerformResponse } from "../engine/perform.js";
 import type { PersonRule, Plan } from "../engine/plan.js";
+import { eventField } from "../engine/scope.js";
 import type { Policy } from "../engine/policy.js";
 import type { RunStatusWord, StretchWorld, Told } from "../engine/stretch.js";
 import type { TimelineEntry } from "../engine/timeline.js";
@@ -25,11 +26,12 @@ export interface SimulatedRun {
   readonly id: string;
   readonly plan: Plan;
   readonly key: string;
+  readonly ordinal: number;
   readonly accountId: string;
   readonly contactId?: string;
   readonly contractId?: string;
   readonly startedAt: Instant;
-  readonly enrolledBy?: string;
+  readonly enrolledBy: string;
   readonly parent?: { readonly run: string; readonly key: string };
   readonly confirmed: Set<string>;
   readonly timeline: TimelineEntry[];
@@ -78,6 +80,7 @@ type Enrol = (request: {
   playbook: string;
   subject: SimulatedSubject;
   at: Instant;
+  cause: string;
   inputs: Readonly<Record<string, FactValue>>;
   parent?: { run: string; key: string };
 }) => { run: string } | { refused: string };
@@ -325,6 +328,7 @@ export class SimulatedWorld {
           playbook: command.playbook,
           subject,
           at,
+          cause: `${run.id}|${command.key}`,
           inputs: command.inputs,
           parent: { run: run.id, key: command.key },
         });
@@ -923,14 +927,6 @@ function isOnce(command: Command): boolean {
     default:
       return true;
   }
-}
-
-/** `event.FIELD`: besides its payload every event has `name`, `at` and `id`. */
-export function eventField(event: RunEvent, field: string): FactValue | undefined {
-  if (field === "name") return event.name;
-  if (field === "at" || field === "occurred_at") return event.at;
-  if (field === "id") return event.id;
-  return Object.hasOwn(event.payload, field) ? event.payload[field] : undefined;
 }
 
 /** Whether the task doesn't take what somebody says of it: then it stays open. */

@@ -215,6 +215,30 @@ describe("an event", () => {
   });
 });
 
+test("triggers begin it a hundred times an hour at most, as in a real run", async () => {
+  const plan = enrolling({ when: [{ kind: "event", event: "deal.signed" }], key: fact("event.id") });
+  const script = [...Array(102).keys()].map((n) => told("deal.signed", "2026-04-01", { id: `e${n}` }));
+  const later = told("deal.signed", "2026-04-01T01:00", { id: "later" });
+  const runs = await started(plan, { script: [...script, later] });
+  expect(runs).toHaveLength(101);
+  expect(runs.slice(-2)).toEqual(["p/a1/e99/1 at 2026-04-01 00:00", "p/a1/later/1 at 2026-04-01 01:00"]);
+});
+
+test("two that play the same at one instant both reach its live run", async () => {
+  const play = (playbook: string): Plan =>
+    planFrom([{ kind: "play", id: "go", path: "go", playbook: "rescue", with: {} }, end("done")], {
+      playbook,
+      enroll: { ...MANUAL, when: [{ kind: "event", event: "deal.signed" }] },
+    });
+  const rescue = planFrom([wait("w", "30d"), end("done")], { playbook: "rescue", enroll: MANUAL });
+  const runs = await simulate(settingOf(rescue, play("a"), play("b"), play("c")), {
+    ...scenarioOf({ enrolments: [] }),
+    script: [told("deal.signed", "2026-04-01")],
+  });
+  const [rescued] = runs.filter(({ playbook }) => playbook === "rescue");
+  expect(rescued?.entries.filter(({ kind }) => kind === "run.triggered_again")).toHaveLength(2);
+});
+
 describe("enrolled by hand", () => {
   const enrolments = (
     ...days: readonly (readonly [string, (Readonly<Record<string, FactValue>> | undefined)?, string?])[]
@@ -236,6 +260,12 @@ describe("enrolled by hand", () => {
   ])("again %s", async (_name, again, expected) => {
     const runs = await started(enrolling({ again }), { enrolments: days });
     expect(runs.map((run) => run.replace("p/a1/a1/", "").slice(0, 15))).toEqual(expected);
+  });
+
+  test("an input that the playbook doesn't have", async () => {
+    const inputs = { level: { type: "string", default: "low" } } as const;
+    const wrong = enrolments(["2026-04-01", { levle: "high" }], ["2026-04-02", { level: "high" }]);
+    expect(await started(enrolling({}, { inputs }), { enrolments: wrong })).toEqual(["p/a1/a1/1 at 2026-04-02 00:00"]);
   });
 
   test("a playbook that nobody knows, a contact's without one, inputs of another type", async () => {

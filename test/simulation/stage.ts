@@ -39,6 +39,8 @@ export function stage(
       id: `r${world.runs.size + 1}`,
       plan,
       key: "a1",
+      ordinal: 1,
+      enrolledBy: "x",
       accountId: "a1",
       startedAt: at("2026-03-02T09:00"),
       confirmed: new Set(),

@@ -70,7 +70,8 @@ describe("a run on Temporal", () => {
     const world = new SimulatedWorld(customers, policy, calendars, model, [], () => ({ refused: "none" }));
     const id = `run/p/a1/${taskQueue}/${name}`;
     const own = { id, key: "a1", accountId: "a1", startedAt: scenario.at };
-    const run: SimulatedRun = { ...own, plan, confirmed: new Set(), timeline: [], answers: [] };
+    const made = { ordinal: 1, enrolledBy: "x", confirmed: new Set<string>(), timeline: [], answers: [] };
+    const run: SimulatedRun = { ...own, plan, ...made };
     world.runs.set(id, run);
     runs.set(id, { world, run });
     const start = () =>
