@@ -70,6 +70,7 @@ export async function openStage() {
   const write = <T>(work: (tx: Tx) => Promise<T>): Promise<T> => store.transaction(work);
 
   const stage = {
+    url: fresh.url,
     ports,
     store,
     clock,
