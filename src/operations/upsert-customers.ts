@@ -60,7 +60,7 @@ export async function upsertCustomers(
     const model = await store.playbooks.configuration<Model>(tx, "model");
     const { good, refused, indexOf } = withoutBadRows(model, batch);
     await store.lockAccounts(tx, await store.customers.accountsOf(tx, good));
-    const result = await store.customers.upsert(tx, good, { at, source: options.source });
+    const result = await store.customers.upsert(tx, good, { at, source: options.source, now });
     await appendFactsChanged(store, tx, model, result.accounts, options.source, now);
     await armAbsences(store, tx, result.absences, now);
     const matchedEvents = await matchEvents(store, tx, result.arrived, now);

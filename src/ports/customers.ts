@@ -146,10 +146,10 @@ export interface Customers {
   /** The accounts that these rows belong to (those that are known): what to lock before `upsert`. */
   accountsOf(tx: Tx, batch: CustomerBatch): Promise<readonly string[]>;
   /**
-   * Writes the batch. A version of a field is kept only where it differs from what was so at its instant; a row that
+   * Writes the batch. A version of a field is kept only where it differs from what was so at its instant, or is dated later than `now`; a row that
    * is not there deletes nothing. Appends no events: `upsertCustomers` does.
    */
-  upsert(tx: Tx, batch: CustomerBatch, options: { at: Instant; source: string }): Promise<UpsertResult>;
+  upsert(tx: Tx, batch: CustomerBatch, options: { at: Instant; source: string; now?: Instant }): Promise<UpsertResult>;
   /** Where accounts, contacts and contracts of these ids are; unknown ones are left out. */
   locate(
     tx: Tx,

@@ -55,6 +55,30 @@ describe("upsertCustomers", () => {
     ]);
   });
 
+  it("keeps what is dated ahead though nothing differs yet: what comes between doesn't undo it; told again it changes nothing", async () => {
+    const DAY = 86_400_000;
+    const tell = (stage: string, instant: number) =>
+      upsert({ accounts: [{ id: "a-ahead", fields: { stage } }] }, instant);
+    await tell("onboarding", NOW);
+    await tell("onboarding", NOW + 20 * DAY);
+    await tell("adoption", NOW + 10 * DAY);
+    expect((await tell("onboarding", NOW + 20 * DAY)).changed.accounts).toBe(0);
+    const facts = world.ports.store.facts;
+    const stageAt = async (instant: number) =>
+      (
+        await world.store.read((tx) =>
+          facts.within(tx).readMany([{ accountId: "a-ahead" }], ["account.stage"], instant),
+        )
+      )[0];
+    expect(await stageAt(NOW + 15 * DAY)).toEqual({ "account.stage": "adoption" });
+    expect(await stageAt(NOW + 21 * DAY)).toEqual({ "account.stage": "onboarding" });
+    expect((await events("a-ahead")).map((event) => String((event as { at: unknown }).at).slice(0, 10))).toEqual([
+      "2026-03-02",
+      "2026-03-22",
+      "2026-03-12",
+    ]);
+  });
+
   it("refuses bad rows with their place and takes the good ones", async () => {
     const outcome = await upsert({
       accounts: [

@@ -50,16 +50,16 @@ export const postgresCustomers: Customers = {
     return [...new Set(named)];
   },
 
-  async upsert(tx, batch, { at, source }) {
+  async upsert(tx, batch, options) {
     const report = new Report();
     await upsertUsers(tx, batch.users ?? [], report);
     await upsertAbsences(tx, batch.absences ?? [], report);
-    await upsertEntities(tx, "account", batch.accounts ?? [], { at, source }, report);
+    await upsertEntities(tx, "account", batch.accounts ?? [], options, report);
     const known = await knownAccounts(tx, batch);
-    await upsertEntities(tx, "contact", batch.contacts ?? [], { at, source, known }, report);
-    await upsertEntities(tx, "contract", batch.contracts ?? [], { at, source, known }, report);
+    await upsertEntities(tx, "contact", batch.contacts ?? [], { ...options, known }, report);
+    await upsertEntities(tx, "contract", batch.contracts ?? [], { ...options, known }, report);
     await insertSamples(tx, batch, known, report);
-    await upsertTickets(tx, batch, known, at, report);
+    await upsertTickets(tx, batch, known, options.at, report);
     await insertAnswers(tx, batch, known, report);
     await upsertGoals(tx, batch, known, report);
     return report.result();
@@ -374,7 +374,7 @@ async function upsertEntities(
   tx: Tx,
   entity: Entity,
   rows: readonly EntityRow[],
-  options: { at: Instant; source: string; known?: ReadonlySet<string> },
+  options: UpsertOptions,
   report: Report,
 ): Promise<void> {
   // A batch may name one more than once: each time sees what the time before has written.
@@ -395,11 +395,18 @@ async function upsertEntities(
   }
 }
 
+interface UpsertOptions {
+  readonly at: Instant;
+  readonly source: string;
+  readonly now?: Instant;
+  readonly known?: ReadonlySet<string>;
+}
+
 async function upsertDistinct(
   tx: Tx,
   entity: Entity,
   items: readonly { row: EntityRow; index: number }[],
-  { at: batchAt, source, known }: { at: Instant; source: string; known?: ReadonlySet<string> },
+  { at: batchAt, source, now, known }: UpsertOptions,
   report: Report,
 ): Promise<void> {
   const current = await readCurrent(
@@ -439,8 +446,10 @@ async function upsertDistinct(
   });
   const versions = await readVersions(tx, entity, wished);
   const changes = wished.flatMap((wish, index) => {
-    const { before, hasLater } = versions[index] as { before: unknown; hasLater: boolean };
-    return (before ?? null) === wish.value ? [] : [{ ...wish, hasLater }];
+    const { before, hasLater, isThere } = versions[index] as Version;
+    // What is dated later than now is kept even if it says what is so already: something else may come between.
+    const isAhead = now !== undefined && wish.at > now && !isThere;
+    return (before ?? null) === wish.value && !isAhead ? [] : [{ ...wish, hasLater }];
   });
   for (let from = 0; from < changes.length; from += ROWS_PER_STATEMENT) {
     await inside(tx)
@@ -525,19 +534,28 @@ async function readVersions(
   tx: Tx,
   entity: Entity,
   wishes: readonly { id: string; field: string; at: Instant }[],
-): Promise<{ before: unknown; hasLater: boolean }[]> {
+): Promise<Version[]> {
   if (wishes.length === 0) return [];
-  const rows = await rowsOf<{ before: unknown; has_later: boolean }>(
+  return rowsOf<Version>(
     tx,
     sql`select
           (select c.value from field_changes c where c.entity = ${entity} and c.entity_id = w.id and c.field = w.field and c.at <= w.at
             order by c.at desc, c.seq desc limit 1) as before,
-          exists (select 1 from field_changes c where c.entity = ${entity} and c.entity_id = w.id and c.field = w.field and c.at > w.at) as has_later
+          exists (select 1 from field_changes c where c.entity = ${entity} and c.entity_id = w.id and c.field = w.field and c.at > w.at) as "hasLater",
+          exists (select 1 from field_changes c where c.entity = ${entity} and c.entity_id = w.id and c.field = w.field and c.at = w.at) as "isThere"
         from unnest(${textArray(wishes.map((wish) => wish.id))}, ${textArray(wishes.map((wish) => wish.field))},
           ${textArray(wishes.map((wish) => new Date(wish.at).toISOString()))}::timestamptz[]) with ordinality as w(id, field, at, n)
         order by w.n`,
   );
-  return rows.map((row) => ({ before: row.before, hasLater: row.has_later }));
+}
+
+/** What is known of a field about an instant. */
+interface Version {
+  /** The value up to it, the instant itself included. */
+  readonly before: unknown;
+  readonly hasLater: boolean;
+  /** Something was said of that very instant. */
+  readonly isThere: boolean;
 }
 
 /** What an account's own columns are by its fields. */
