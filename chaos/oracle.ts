@@ -354,6 +354,9 @@ async function judgeWith(sql: postgres.Sql, evidence: Evidence): Promise<Verdict
   for (const row of await sql`select account_id, payload->>'task' as task, extract(epoch from at)::float8 * 1000 as at from events where name = 'task.closed'`)
     if ((people.reactedAt.get(row["task"] as string) ?? 0) > (row["at"] as number))
       lateAccounts.add(row["account_id"] as string);
+  // What they are still at comes too late in any case.
+  for (const row of await sql`select id, account_id from tasks`)
+    if ((people.underWay.get(row["id"] as string) ?? 0) > 0) lateAccounts.add(row["account_id"] as string);
   let compared = 0;
   const accountOf = new Map(runs.map((run) => [run.id, run.account_id]));
   const troubledAccounts = new Set<string>();

@@ -19,6 +19,8 @@ export class People {
 
   /** When whose task it was had done it, by the domain's clock: an answer that says an earlier instant came late. */
   readonly reactedAt = new Map<string, Instant>();
+  /** Tasks that somebody is still at: so often. */
+  readonly underWay = new Map<string, number>();
   #now: () => Instant = () => 0;
 
   constructor(private readonly load: Load) {
@@ -76,6 +78,8 @@ export class People {
 
   /** For the desk: the message is there already, so that the reaction comes, if later. */
   async onPost(message: DeskMessage): Promise<void> {
+    const task = /"task\\*":\\*"([^"\\]+)/.exec(JSON.stringify(message.blocks))?.[1];
+    if (task !== undefined) this.underWay.set(task, (this.underWay.get(task) ?? 0) + 1);
     const reacting = (async () => {
       for (let attempt = 0; attempt < 100; attempt += 1) {
         const before = this.#feed.problems.length;
@@ -87,8 +91,9 @@ export class People {
         }
         await sleep(300);
       }
-      const task = /"task\\*":\\*"([^"\\]+)/.exec(JSON.stringify(message.blocks))?.[1];
-      if (task !== undefined && !this.reactedAt.has(task)) this.reactedAt.set(task, this.#now());
+      if (task === undefined) return;
+      this.underWay.set(task, (this.underWay.get(task) ?? 0) - 1);
+      if (!this.reactedAt.has(task)) this.reactedAt.set(task, this.#now());
     })();
     await Promise.race([reacting, sleep(REACTION_MS)]);
   }
