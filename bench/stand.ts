@@ -34,7 +34,7 @@ export interface Stand {
   /** The real server of `dist`, on its port. */
   server(port: number): SupervisedChild;
   /** A worker of hand-written workflows on task queue `reference-KIND`. */
-  reference(kind: ReferenceKind): SupervisedChild;
+  reference(kind: ReferenceKind, more?: Readonly<Record<string, string>>): SupervisedChild;
   /** CPU seconds of the two servers so far. */
   serversCpu(): { readonly temporal: number; readonly postgres: number };
   /** Accounts with a champion each; ids that have never been used. */
@@ -148,7 +148,7 @@ function standOn(
     worker: (more = {}) => start("worker", [WAYPOST, "worker"], more),
     server: (port) =>
       start("server", [WAYPOST, "server"], { PORT: String(port), PUBLIC_URL: `http://127.0.0.1:${port}` }),
-    reference: (kind) => start(`reference-${kind}`, [REFERENCE_WORKER], { REFERENCE_KIND: kind }),
+    reference: (kind, more = {}) => start(`reference-${kind}`, [REFERENCE_WORKER], { REFERENCE_KIND: kind, ...more }),
     serversCpu: () => ({
       temporal: usageOf(pidOf(stack, "temporal")).cpuSeconds,
       postgres: usageOf(pidOf(stack, "postgres"), { children: true }).cpuSeconds,
