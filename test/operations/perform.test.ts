@@ -66,6 +66,18 @@ describe("e-mail", () => {
     expect(bounces).toMatchObject([{ payload: { run, key: "news", step: "news", permanent: true } }]);
   });
 
+  test("walked once more after its answer was lost, a mail that was deferred and sent is so again, each at its instant", async () => {
+    const night = T0 + 12 * HOUR;
+    const first = await stage.outcome(run, email("welcome"), night);
+    if (first.kind !== "deferred") throw new Error(first.kind);
+    const sent = await stage.outcome(run, email("welcome"), first.until);
+    expect(sent.kind).toBe("emailed");
+    // From the beginning, as a worker does that finds no answer: the story must not jump to the morning.
+    expect(await stage.outcome(run, email("welcome"), night)).toEqual(first);
+    expect(await stage.outcome(run, email("welcome"), first.until)).toEqual(sent);
+    expect(stage.mailer.inbox).toHaveLength(1);
+  });
+
   test("nobody to write to: a task for the CSM, once, and no delivery", async () => {
     const to = { kind: "role", role: "admin" } as const;
     expect(await stage.outcome(run, email("hello", { to }))).toEqual({ kind: "emailed", at: T0, deliveries: [] });

@@ -290,7 +290,8 @@ async function performMail(
     const row = await store.read((tx) => ledger.read(tx, pinned.key));
     if (!row) throw new Error(`delivery ${pinned.key} is not in the ledger`);
     if (row.status === "unknown") return { kind: "final", delivery: await settleUnknown(scene, command, row) };
-    if (isFinal(row)) return { kind: "final", delivery: deliveryOf(row, scene.now()) };
+    if (isFinal(row))
+      return (await deferredAgain(scene, command, row)) ?? { kind: "final", delivery: deliveryOf(row, scene.now()) };
 
     if (row.status === "wire") {
       const mayResend = (await scene.policy()).email.unknown === "resend" && !command.exiting;
@@ -312,6 +313,20 @@ async function performMail(
     if (result !== undefined) return result;
   }
   return { kind: "later", afterMs: ports.settings.backoffMs(1) };
+}
+
+/**
+ * What was said of a mail that, by the run's clock, is sent later than now: a stretch of many days, whose answer was lost with its worker, is walked
+ * once more, and comes to that instant in its turn. Only where the domain's clock outruns the real one; undefined: it wasn't deferred.
+ */
+async function deferredAgain(scene: Scene, command: EmailCommand, row: DeliveryRow): Promise<MailOutcome | undefined> {
+  const now = scene.now();
+  if (row.sentAt === null || row.sentAt <= now) return undefined;
+  const contact = (await scene.contacts()).find(({ id }) => id === row.contactId);
+  const policy = await scene.policy();
+  const found = await scene.ports.store.read((tx) => groundsOf(scene, tx, command, policy, row, contact, now));
+  const decision = await decide(scene, command, row, contact, now, { found, isExiting: false, isHeld: false });
+  return decision.kind === "defer" ? deferred(row, now, decision) : undefined;
 }
 
 /** Composes and sends what this call has claimed; undefined: the row is somebody else's, or free again. */
@@ -392,14 +407,30 @@ async function claimIn(
     return mine ? { kind: "claimed", token, row: mine } : { kind: "later", afterMs: settings.backoffMs(1) };
   }
   if (isFresh && (await ledger.pin(tx, [row]))[0]?.status !== "pending") return undefined;
-  const base = { contact: row.contactId ?? "", at: now, ...(row.locale !== null && { locale: row.locale }) };
   if (decision.kind === "skip") {
     await ledger.drop(tx, row.key, "skipped", decision.reason);
-    return { kind: "final", delivery: { ...base, result: "skipped", reason: decision.reason } };
+    return { kind: "final", delivery: { ...toWhom(row, now), result: "skipped", reason: decision.reason } };
   }
-  const { until, staleAt, reason } = decision;
-  await ledger.defer(tx, row.key, until, staleAt, reason);
-  return { kind: "deferred", until, staleAt, reason, delivery: { ...base, result: "deferred", reason, until } };
+  await ledger.defer(tx, row.key, decision.until, decision.staleAt, decision.reason);
+  return deferred(row, now, decision);
+}
+
+function deferred(
+  row: NewDelivery,
+  now: Instant,
+  { until, staleAt, reason }: Extract<SendDecision, { kind: "defer" }>,
+): MailOutcome {
+  return {
+    kind: "deferred",
+    until,
+    staleAt,
+    reason,
+    delivery: { ...toWhom(row, now), result: "deferred", reason, until },
+  };
+}
+
+function toWhom({ contactId, locale }: NewDelivery, at: Instant): Pick<Delivery, "contact" | "at" | "locale"> {
+  return { contact: contactId ?? "", at, ...(locale !== null && { locale }) };
 }
 
 /** Reads what decides about a mail to the contact; undefined: nobody is there to write to. */
