@@ -52,12 +52,20 @@ export async function createRunWorker(
     dataConverter: { payloadCodecs: payloadCodecs(options.payloadKeys) },
     maxCachedWorkflows: options.maxCachedWorkflows ?? 1_000,
     reuseV8Context: true,
+    ...PATIENT_WITH_CODE,
     shutdownGraceTime: options.graceMs ?? 10_000,
     // A killed worker's cached runs wait this long before another takes them: recovery matters more than a replay.
     stickyQueueScheduleToStartTimeout: "2 seconds",
   });
   return { worker, close: () => connection.close() };
 }
+
+/**
+ * By default 5 s: a worker that was stopped for longer (SIGSTOP, a paused machine, no CPU) and goes on in the middle of workflow code is cut off there, and
+ * Node ends the whole process with "async hook stack has become corrupted" (nodejs/node#38503). How long our own code goes on the machine bounds. The
+ * SDK takes the option, though its types don't have it; `test/adapters/temporal/worker.test.ts`.
+ */
+const PATIENT_WITH_CODE = { isolateExecutionTimeout: "60 seconds" };
 
 /**
  * Which workflow code a worker has: it is in every workflow task of a history, twice. The SDK's own has 80 characters, which would be a tenth
