@@ -54,6 +54,7 @@ interface Row {
   id: string;
   channel: "email" | "slack";
   run_id: string | null;
+  account_id: string | null;
   effect_key: string;
   step: string | null;
   contact_id: string | null;
@@ -82,7 +83,7 @@ async function judgeWith(sql: postgres.Sql, evidence: Evidence): Promise<Verdict
   const { mails, posts, load, people, arrivedAt } = evidence;
   const broken: Broken[] = [];
   const rows =
-    (await sql`select key, id, channel, run_id, effect_key, step, contact_id, recipient, category, status, reason,
+    (await sql`select key, id, channel, run_id, account_id, effect_key, step, contact_id, recipient, category, status, reason,
     extract(epoch from sent_at)::float8 * 1000 as sent, extract(epoch from deferred_until)::float8 * 1000 as deferred,
     greatest(lease_until, wire_until, not_before) + interval '20 seconds' > clock_timestamp() as moves from deliveries`) as unknown as Row[];
   const byId = new Map(rows.map((row) => [row.id, row]));
@@ -367,8 +368,9 @@ async function judgeWith(sql: postgres.Sql, evidence: Evidence): Promise<Verdict
     )
       troubledAccounts.add(accountOf.get(run) ?? "");
   for (const row of rows)
-    if (["rejected", "unknown", "held", "resolved"].includes(row.status) && row.run_id !== null)
-      troubledAccounts.add(accountOf.get(row.run_id) ?? "");
+    // A task's message has no run; who never saw it doesn't act on it.
+    if (["rejected", "unknown", "held", "resolved"].includes(row.status) && row.account_id !== null)
+      troubledAccounts.add(row.account_id);
   for (const [id, expected] of load.expected) {
     const run = runs.find((one) => one.id === id);
     const account = run?.account_id ?? "";
