@@ -2,8 +2,11 @@ import type { Model, Segments } from "../customers/model.js";
 import type { HealthPorts } from "../ports/health.js";
 import type { Instant } from "../values/instant.js";
 
-/** Accounts per transaction: their locks fit Postgres' lock table, and nobody waits for them longer than a second or so. */
-export const SWEEP_CHUNK_ACCOUNTS = 500;
+/**
+ * Accounts per transaction. Enough that planning a statement weighs little beside it; few enough that their locks, and those of a whole import batch
+ * beside them (`ROWS_PER_BATCH_MAX`), fit Postgres' lock table (some 7,000 by default), and that nobody waits for them longer than a second or so.
+ */
+export const SWEEP_CHUNK_ACCOUNTS = 2_000;
 
 export interface SegmentMoves {
   readonly entered: number;

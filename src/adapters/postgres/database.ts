@@ -78,9 +78,9 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
   };
 }
 
-// In one order, so that two transactions can't wait for each other; `unnest` keeps it.
+// In one order, so that two transactions can't wait for each other; `unnest` keeps it. Counted: one row comes back for thousands of locks.
 const LOCK_ACCOUNTS =
-  "select pg_advisory_xact_lock(hashtextextended('account:' || id, 0)) from unnest($1::text[]) as id";
+  "select count(pg_advisory_xact_lock(hashtextextended('account:' || id, 0))) from unnest($1::text[]) as id";
 
 /** Longer statements are those of batches: each number of rows is another text, and a connection keeps what it has prepared. */
 const PREPARED_MAX_LENGTH = 6_000;

@@ -344,7 +344,10 @@ const COUNTING: ReadonlySet<Metric["aggregate"]> = new Set(["sum", "count", "dis
 
 /** The aggregate over the window that lies `back` windows before the present one. */
 function metricSql(metric: Metric, back: number): SQL {
-  const conditions = [sql`s.sample = ${metric.from}`, ...windowBounds(metric, back)];
+  const conditions = [
+    sql`s.sample = ${metric.from}`,
+    ...windowBounds(metric, back, (ms) => sql`u.as_of - ${interval(ms)}`),
+  ];
   if (metric.of === "contact") conditions.push(sql`s.contact_id = u.contact_id`);
   if (metric.role !== undefined) conditions.push(sql`r.role = ${metric.role}`);
   return aggregateSql(metric, conditions);

@@ -3,14 +3,14 @@ import { windowMs } from "../../customers/metrics.js";
 import type { Metric } from "../../customers/model.js";
 
 /**
- * What a sample `s` must fit to lie in the metric's window `back` windows before the present one, as of `u.as_of`:
- * (as_of − (back + 1)·w, as_of − back·w]. Empty for a metric without a window.
+ * What a sample `s` must fit to lie in the metric's window `back` windows before the present one: (as of − (back + 1)·w, as of − back·w].
+ * Empty for a metric without a window. `before` gives the instant so many milliseconds before the one that is meant.
  */
-export function windowBounds(metric: Metric, back: number): SQL[] {
+export function windowBounds(metric: Metric, back: number, before: (ms: number) => SQL): SQL[] {
   if (metric.window === undefined) return [];
   const ms = windowMs(metric.window);
-  const from = sql`s.at > u.as_of - ${interval(ms * (back + 1))}`;
-  return back === 0 ? [from] : [from, sql`s.at <= u.as_of - ${interval(ms * back)}`];
+  const from = sql`s.at > ${before(ms * (back + 1))}`;
+  return back === 0 ? [from] : [from, sql`s.at <= ${before(ms * back)}`];
 }
 
 /** The metric's aggregate over the samples `s` that fit all conditions. */

@@ -91,11 +91,19 @@ interface Column {
 
 const NO_AGE = sql`null::double precision`;
 
+/** Aggregates over the samples of one name, one role and one span: all metrics of them in one pass. */
+interface Scan {
+  readonly name: string;
+  readonly metric: Metric;
+  readonly aggregates: SQL[];
+  /** How far back the longest window reaches; undefined: to the beginning. */
+  reachMs: number | undefined;
+}
+
 /** Collects the common table expressions and joins that the columns need, each once. */
 class Sources {
-  readonly ctes: SQL[] = [];
-  readonly joins: SQL[] = [];
-  private readonly joined = new Set<string>();
+  private readonly tables = new Map<string, () => SQL>();
+  private readonly scans = new Map<string, Scan>();
   private readonly now: SQL;
 
   constructor(private readonly request: PortfolioRequest) {
@@ -128,13 +136,21 @@ class Sources {
     }
   }
 
+  /** To be asked when every column is there. */
+  get ctes(): SQL[] {
+    return [...this.tables].map(([name, query]) => sql`${sql.identifier(name)} as (${query()})`);
+  }
+
+  get joins(): SQL[] {
+    return [...this.tables.keys()].map((name) => {
+      const alias = sql.identifier(name);
+      return sql`left join ${alias} on ${alias}.account_id = scope.account_id`;
+    });
+  }
+
   /** Adds a table expression named `name` with one row per account at most, unless it is there. */
   private join(name: string, query: () => SQL): void {
-    if (this.joined.has(name)) return;
-    this.joined.add(name);
-    const alias = sql.identifier(name);
-    this.ctes.push(sql`${alias} as (${query()})`);
-    this.joins.push(sql`left join ${alias} on ${alias}.account_id = scope.account_id`);
+    if (!this.tables.has(name)) this.tables.set(name, query);
   }
 
   // ── fields ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -235,32 +251,23 @@ class Sources {
     const { metrics } = this.request.model;
     const metric = Object.hasOwn(metrics, name) ? metrics[name] : undefined;
     if (metric === undefined || metric.of === "contact") throw unknown(`usage.${name}`);
-    const group = sql.identifier(this.joinSpan(metric));
-    const used = sql.identifier(`usage_${name}`);
     const windows =
       metric.baseline === undefined ? [0] : Array.from({ length: metric.baseline.weeks }, (_, k) => k + 1);
-    this.join(`usage_${name}`, () => this.aggregates(metric, windows, group));
-    this.join(
-      `newest_${metric.from}`,
-      () => sql`select scope.account_id, (select ${msOf(sql`max(s.at)`)} from samples s
-        where s.account_id = scope.account_id and s.sample = ${metric.from} and s.at <= ${this.now}) as ms from scope`,
-    );
-    const at = sql`${sql.identifier(`newest_${metric.from}`)}.ms`;
-    const first = sql`(select min(s.at) from samples s where s.account_id = scope.account_id and s.sample = ${metric.from} and s.at <= ${group}.as_of)`;
+    const { values, newest, span } = this.scanned(metric, windows);
+    const at = newest ?? this.newestSample(metric.from);
+    const first = sql`(select min(s.at) from samples s where s.account_id = scope.account_id and s.sample = ${metric.from} and s.at <= ${span})`;
     const isCounting = metric.aggregate === "sum" || metric.aggregate === "count" || metric.aggregate === "distinct";
-    const valueBack = (back: number) => {
-      const column = sql`${used}.${sql.identifier(`w${back}`)}`;
-      return isCounting ? sql`coalesce(${column}, 0)` : column;
-    };
+    // Nothing in the window is 0 for who has ever sent something.
+    const valued = (value: SQL | undefined) => (isCounting ? sql`coalesce(${value}, 0)` : sql`${value}`);
     if (metric.baseline === undefined) {
-      // The newest sample as of now is there whenever a frozen metric's first one is, but not the other way round.
-      const value = isCounting ? sql`case when ${first} is not null then ${valueBack(0)} end` : valueBack(0);
+      const hasSamples = sql`${newest ?? first} is not null`;
+      const value = isCounting ? sql`case when ${hasSamples} then ${valued(values[0])} end` : valued(values[0]);
       return { type: "number", value: sql`(${value})`, at };
     }
     const lengthMs = metric.window === undefined ? 0 : windowMs(metric.window);
     const rows = windows.map(
-      (back) =>
-        sql`(${sql.raw(String(back))}, case when ${group}.as_of - ${interval(back * lengthMs)} >= f.first then ${valueBack(back)} end)`,
+      (back, index) =>
+        sql`(${sql.raw(String(back))}, case when ${span} - ${interval(back * lengthMs)} >= f.first then ${valued(values[index])} end)`,
     );
     const statistic =
       metric.baseline.statistic === "mean"
@@ -272,36 +279,75 @@ class Sources {
     return { type: "number", value, at };
   }
 
-  /** As of when the metric is read: now, or the start of the run that freezes it. Gives the table's name. */
-  private joinSpan({ frozenWhile }: Metric): string {
-    const name = frozenWhile === undefined ? "span" : `span_${frozenWhile}`;
-    const { now } = this;
-    const frozen =
-      frozenWhile === undefined
-        ? now
-        : sql`coalesce((select min(r.started_at) from runs r where r.account_id = scope.account_id and r.playbook = ${frozenWhile}
-            and r.started_at <= ${now} and (r.ended_at is null or r.ended_at > ${now})), ${now})`;
-    this.join(name, () => sql`select scope.account_id, ${frozen} as as_of from scope`);
-    return name;
+  /**
+   * Adds the metric's windows to the scan that it shares with all metrics of the same samples. Gives a column for each, as of when they are, and,
+   * where every sample counts as of now, the newest one (ms).
+   */
+  private scanned(
+    metric: Metric,
+    windows: readonly number[],
+  ): { readonly values: readonly SQL[]; readonly span: SQL; readonly newest: SQL | undefined } {
+    const { from, role, frozenWhile, window } = metric;
+    const isNow = frozenWhile === undefined;
+    const key = JSON.stringify([from, role, frozenWhile]);
+    const reachMs = window === undefined ? undefined : windowMs(window) * (Math.max(...windows) + 1);
+    const span = isNow ? this.now : sql`${sql.identifier(this.joinSpan(frozenWhile))}.as_of`;
+    const before = (ms: number) => (isNow ? instantParam(this.request.asOf - ms) : sql`(u.as_of - ${interval(ms)})`);
+    const scan = this.scans.get(key) ?? { name: `samples_${this.scans.size}`, metric, aggregates: [], reachMs };
+    const table = sql.identifier(scan.name);
+    if (reachMs === undefined || (scan.reachMs !== undefined && scan.reachMs < reachMs)) scan.reachMs = reachMs;
+    const values = windows.map((back) => {
+      const column = sql.identifier(`v${scan.aggregates.length}`);
+      scan.aggregates.push(sql`${aggregateSql(metric, windowBounds(metric, back, before))} as ${column}`);
+      return sql`${table}.${column}`;
+    });
+    this.scans.set(key, scan);
+    this.join(scan.name, () => this.scanSql(scan, before));
+    return { values, span, newest: isNow && role === undefined ? sql`${table}.newest` : undefined };
   }
 
-  private aggregates(metric: Metric, windows: readonly number[], span: SQL | ReturnType<typeof sql.identifier>): SQL {
-    const aggregates = windows.map(
-      (back) => sql`${aggregateSql(metric, windowBounds(metric, back))} as ${sql.identifier(`w${back}`)}`,
-    );
-    const longest =
-      metric.window === undefined
-        ? sql``
-        : sql`and s.at > u.as_of - ${interval(windowMs(metric.window) * (Math.max(...windows) + 1))}`;
-    const role =
-      metric.role === undefined
+  private scanSql(
+    { metric: { from, role, frozenWhile }, aggregates, reachMs }: Scan,
+    before: (ms: number) => SQL,
+  ): SQL {
+    const until = before(0);
+    const within = sql`s.sample = ${from} and s.at <= ${until} ${reachMs === undefined ? sql`` : sql`and s.at > ${before(reachMs)}`}`;
+    const inRole =
+      role === undefined
         ? sql``
         : sql`join lateral (select value #>> '{}' as role from field_changes c where c.entity = 'contact' and c.entity_id = s.contact_id
-              and c.field = 'role' and c.at <= u.as_of order by c.at desc, c.seq desc limit 1) r on r.role = ${metric.role}`;
-    // Lateral, so that each account's samples are read by their index: joined, the planner may read everybody's.
-    return sql`select u.account_id, x.* from ${span} u cross join lateral (
-      select ${sql.join(aggregates, sql`, `)} from samples s ${role}
-      where s.account_id = u.account_id and s.sample = ${metric.from} and s.at <= u.as_of ${longest}) x`;
+              and c.field = 'role' and c.at <= ${until} order by c.at desc, c.seq desc limit 1) r on r.role = ${role}`;
+    if (frozenWhile !== undefined) {
+      // As of another instant for each account: a look for each.
+      return sql`select u.account_id, x.* from ${sql.identifier(spanName(frozenWhile))} u cross join lateral (
+        select ${sql.join(aggregates, sql`, `)} from samples s ${inRole} where s.account_id = u.account_id and ${within}) x`;
+    }
+    // The ids as an array, so that all are read in one walk through the index: joined, the planner may read everybody's.
+    const read = (
+      columns: readonly SQL[],
+    ) => sql`select s.account_id, ${sql.join([...columns], sql`, `)} from samples s ${inRole}
+      where s.account_id = any(${textArray(this.request.accounts)}) and ${within} group by s.account_id`;
+    if (role !== undefined) return read(aggregates);
+    // Only who was silent for the whole reach is asked for anything older.
+    return sql`select *, coalesce(${msOf(sql`seen`)}, ${this.newestSample(from)}) as newest
+      from scope left join (${read([...aggregates, sql`max(s.at) as seen`])}) read using (account_id)`;
+  }
+
+  /** Milliseconds of the newest sample of that name, however old. */
+  private newestSample(from: string): SQL {
+    return sql`(select ${msOf(sql`max(s.at)`)} from samples s where s.account_id = scope.account_id and s.sample = ${from} and s.at <= ${this.now})`;
+  }
+
+  /** As of when metrics that a run freezes are read: its start, or now. Gives the table's name. */
+  private joinSpan(playbook: string): string {
+    const name = spanName(playbook);
+    const { now } = this;
+    this.join(
+      name,
+      () => sql`select scope.account_id, coalesce((select min(r.started_at) from runs r where r.account_id = scope.account_id
+        and r.playbook = ${playbook} and r.started_at <= ${now} and (r.ended_at is null or r.ended_at > ${now})), ${now}) as as_of from scope`,
+    );
+    return name;
   }
 
   // ── tickets, surveys, health, milestones, goals ────────────────────────────────────────────────────────────────────
@@ -404,6 +450,10 @@ class Sources {
 
 /** Fields that are read from the account's CSM, and their columns in `users`. */
 const COLLEAGUE_COLUMNS: Readonly<Record<string, string>> = { csm_name: "name", manager: "manager_id" };
+
+function spanName(playbook: string): string {
+  return `span_${playbook}`;
+}
 
 function typed(table: ReturnType<typeof sql.identifier>, name: string, type: "string" | "number" | "boolean"): SQL {
   return sql`jsonb_typeof(${table}.f -> ${name}::text) = ${sql.raw(`'${type}'`)}`;
