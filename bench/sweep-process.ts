@@ -8,7 +8,11 @@ const wired = wire(readEnvironment(process.env, ["DATABASE_URL"]), "sweep");
 // Connections and plans are there in a worker.
 await wired.store.read((tx) => wired.store.playbooks.configuration(tx, "health"));
 const startedAt = performance.now();
+const cpuBefore = process.cpuUsage();
 const { written } = await sweepHealth(wired.healthPorts, Number(process.argv[2]));
 const seconds = (performance.now() - startedAt) / 1_000;
+const cpu = process.cpuUsage(cpuBefore);
 await wired.close();
-process.stdout.write(JSON.stringify({ seconds, peakMiB: peakMiB(process.pid), written }));
+process.stdout.write(
+  JSON.stringify({ seconds, cpuSeconds: (cpu.user + cpu.system) / 1e6, peakMiB: peakMiB(process.pid), written }),
+);
