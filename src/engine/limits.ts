@@ -11,3 +11,9 @@ export const TRANSITIONS_MAX = 10_000;
 
 /** Events of which nothing came, kept in the inbox in case that an earlier one turns up: those of a busy second, not of a feed. */
 export const TENTATIVE_EVENTS_MAX = 50;
+
+/**
+ * What a stretch may log; then it is written, and the next one goes on. Of a run that was left alone for days with a `repeat` of seconds it would be more than a
+ * history event can hold (2 MB), and it would be told as a whole or not at all.
+ */
+export const STRETCH_LOG_MAX = 1_000;

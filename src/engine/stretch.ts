@@ -6,7 +6,7 @@ import type { Answer, LogItem, PerformResponse } from "./perform.js";
 import type { Plan } from "./plan.js";
 import type { RunState } from "./state.js";
 import type { TimelineEntry } from "./timeline.js";
-import { TENTATIVE_EVENTS_MAX } from "./limits.js";
+import { STRETCH_LOG_MAX, TENTATIVE_EVENTS_MAX } from "./limits.js";
 import { nextWake } from "./timers.js";
 
 /** Where a stretch is walked: the store with mail server and Slack, or the simulator's memory. */
@@ -80,6 +80,8 @@ export async function stretch(
 
   if (from.phase === "new") move({ kind: "start", at: from.clock });
   for (const { id } of offered) move({ kind: "took", id });
+  /** Whatever it was offered: a stretch that is cut here has gone on. */
+  const full = log.length + STRETCH_LOG_MAX;
 
   /** It is not its turn: what came of the stretch before is told, and the driver asks again. */
   const cut = async (): Promise<PerformResponse> => {
@@ -98,7 +100,7 @@ export async function stretch(
       move({ kind: "tick", at: nextWake(now.state) ?? now.state.clock });
     }
     const [command] = now.commands;
-    const mayGoOn = done === 0 || world.mayGoOn();
+    const mayGoOn = log.length < full && (done === 0 || world.mayGoOn());
     if (command !== undefined && mayGoOn) {
       if (command.kind === "close") {
         // Nothing that arrives now changes that the run ends; but what came before a timer that led here does.
