@@ -4,8 +4,8 @@ import { performRequest } from "../src/operations/perform.js";
 import type { PerformPorts } from "../src/operations/perform-ports.js";
 import type { RunActivities } from "./index.js";
 
-/** How long a normal activity may wait for its turn, real milliseconds; a local one only as long as its call's time allows. */
-const TURN_MS = 20_000;
+/** How long a normal activity may wait for its turn, real milliseconds, within its time-out; a local one only as long as its call's time allows. */
+const TURN_MS = 5_000;
 
 /** Before it asks again for its turn. */
 const AGAIN_MS = 50;

@@ -301,8 +301,8 @@ function withoutUnused(struck: readonly Struck[], unused: readonly string[]): re
     .toReversed();
 }
 
-/** A killed worker's heartbeat is missed after 10 s, and its attempt repeated after 5 s more: until then nothing shows that a run will go on. */
-const QUIET_MS = 17_000;
+/** A killed worker's attempt is missed after 10 s, and repeated after 5 s more, or cut once again: until then nothing shows that a run will go on. */
+const QUIET_MS = 22_000;
 /** Where every run has ended, or waits for a person. */
 const QUIET_ENDED_MS = 4_000;
 const SETTLE_MAX_MS = 150_000;

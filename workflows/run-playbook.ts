@@ -54,10 +54,10 @@ const local = proxyLocalActivities<RunActivities>({
   retry: { maximumAttempts: 1 },
 });
 
-/** What the first try could not do (a store that is away): until it can. */
+/** What the first try could not do (a store that is away): until it can. A worker killed with it in hand is missed after the time-out, so that is short. */
 const patient = proxyActivities<RunActivities>({
-  startToCloseTimeout: "30 seconds",
-  retry: { initialInterval: "500 milliseconds", backoffCoefficient: 2, maximumInterval: "30 seconds" },
+  startToCloseTimeout: "10 seconds",
+  retry: { initialInterval: "500 milliseconds", backoffCoefficient: 2, maximumInterval: "5 seconds" },
 });
 
 /**
