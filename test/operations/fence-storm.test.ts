@@ -132,7 +132,7 @@ async function claimUntilDone(
   random: Random,
   struck: Set<number>,
 ): Promise<number> {
-  const left = new Map(sends.map((send) => [send.number, { send, notBefore: 0 }]));
+  const left = new Map(sends.map((send) => [send.number, { send, notBefore: 0, heard: [] as string[] }]));
   const asleep: Promise<void>[] = [];
   const deadline = performance.now() + 300_000;
   let stopped = 0;
@@ -164,13 +164,17 @@ async function claimUntilDone(
               leave();
               return sleeping;
             });
-      const attempt = performOn(fated, send.run, [send.command]);
+      const attempt = performOn(fated, send.run, [send.command], { confirm: left.get(send.number)?.heard ?? [] });
       attempt.catch(() => {});
       const result = await Promise.race([attempt, hasStopped]);
       if (result === "stopped") continue;
       const entry = left.get(send.number);
       if (result.outcomes["send"]) left.delete(send.number);
-      else if (entry) entry.notBefore = performance.now() + Math.min(result.retry?.afterMs ?? 0, 500);
+      else if (entry) {
+        entry.notBefore = performance.now() + Math.min(result.retry?.afterMs ?? 0, 500);
+        // A bounce that is told before its row is written comes first, as to any run.
+        entry.heard = result.events.map(({ id }) => id);
+      }
     }
   }
   await Promise.all(stand.claimers.flatMap((ports) => Array.from({ length: 8 }, () => work(ports))));
@@ -241,7 +245,7 @@ async function judge(
     if (isUnknown && !struck.has(send.number) && !trouble?.mail.some((one) => one.at === "body")) figures.stray += 1;
     for (const row of own) {
       const count = row.channel === "email" ? (mails.get(send.place) ?? 0) : stand.desk.count(row.id);
-      const says = ({ sent: 1, rejected: 0 } as Record<string, number>)[row.status];
+      const says = ({ sent: 1, rejected: 0, skipped: 0 } as Record<string, number>)[row.status];
       const isOpen = says === undefined && row.status !== "unknown" && row.status !== "held";
       if (isOpen || (says !== undefined && says !== count)) figures.differences += 1;
     }
