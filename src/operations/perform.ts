@@ -3,7 +3,7 @@ import type { RunEvent } from "../engine/event.js";
 import type { Answer, PerformRequest, PerformResponse, PersistRequest } from "../engine/perform.js";
 import type { Plan } from "../engine/plan.js";
 import { stretch, type StretchWorld } from "../engine/stretch.js";
-import type { RunRow } from "../ports/runs.js";
+import type { RunProgress, RunRow } from "../ports/runs.js";
 import type { Tx } from "../ports/transactions.js";
 import type { Instant } from "../values/instant.js";
 import { performClose } from "./effects/close.js";
@@ -30,6 +30,7 @@ import {
   type Session,
   sessionOf,
   undelivered,
+  undeliveredOf,
 } from "./scene.js";
 
 /** How a call differs from the usual one. */
@@ -166,28 +167,36 @@ export function storeWorld(
       const mayRest = response?.isResting === true;
       const isEnding = response === undefined;
       if ((mayRest || isEnding) && !(await isTurn(asOf))) return "later";
-      const events = await store.transaction(async (tx) => {
+      const isReleased = session.run.status === "held" && status === "running";
+      const isUnparked = status !== "parked" && (session.run.parked !== undefined || hasParked);
+      // A stretch that broke off behind its `leave` is walked again from before: what was taken back stays so, and the run is on its way out.
+      const word = session.run.status === "exiting" ? "exiting" : status;
+      const progress: RunProgress = {
+        status: word,
+        position,
+        entries,
+        confirm: taken,
+        ...(response === undefined ? {} : { stretch: { turns, durable, answer: response } }),
+        ...(isSure === true ? {} : { unless: undeliveredOf(session, asOf) }),
+      };
+      const write = async (tx: Tx): Promise<readonly RunEvent[]> => {
         // Whoever tells a run of something holds the lock: nothing is missed while it goes to rest.
         if (mayRest && order !== undefined) await store.lockAccounts(tx, [session.run.accountId]);
-        const events = isSure === true ? [] : await undelivered(session, tx, asOf);
-        if (events.length > 0) return inHand(session, events);
-        if (response !== undefined) {
-          const kept = await store.runs.keepStretch(tx, session.run.id, { turns, durable, answer: response });
-          if (!kept) throw new Overtaken(session.run.id);
-        }
-        if (session.run.status === "held" && status === "running") await released(session, tx, asOf);
-        // A stretch that broke off behind its `leave` is walked again from before: what was taken back stays so, and the run is on its way out.
-        const word = session.run.status === "exiting" ? "exiting" : status;
-        await store.runs.record(tx, session.run.id, { status: word, position, entries, confirm: taken });
-        if (status !== "parked" && (session.run.parked !== undefined || hasParked))
-          await store.runs.park(tx, session.run.id, undefined);
+        const recorded = await store.runs.record(tx, session.run.id, progress);
+        if (recorded.kind === "events") return inHand(session, recorded.events);
+        if (recorded.kind === "overtaken") throw new Overtaken(session.run.id);
+        if (isReleased) await released(session, tx, asOf);
+        if (isUnparked) await store.runs.park(tx, session.run.id, undefined);
         if (mayRest && order !== undefined) {
           const { wakesAt } = response;
           const [event] = await undelivered(session, tx, wakesAt ?? LAST_INSTANT, 1);
           await order.store.rests(tx, session.run.id, event === undefined ? (wakesAt ?? null) : event.at);
         }
         return [];
-      });
+      };
+      // Mostly it is the one statement, which needs no transaction around it.
+      const isAlone = order === undefined && !isReleased && !isUnparked;
+      const events = await (isAlone ? store.read(write) : store.transaction(write));
       if (mayRest || events.length > 0) order?.moved(session.run.accountId);
       return events;
     },

@@ -145,20 +145,28 @@ export function sceneOf(session: Session, asOf: Instant): Scene {
     facts: async (paths, contactId) =>
       paths.length === 0 ? {} : store.facts.under(await session.model()).read(subject(contactId), paths, at),
     undelivered: (tx, until = at) => undelivered(session, tx, until),
-    look: (tx, until) =>
-      store.runs.withUndelivered(tx, eventScopeOf(run, plan), until, EVENTS_AT_ONCE, [...session.inHand]),
+    look: (tx, until) => {
+      const { scope, asOf, limit, inHand } = undeliveredOf(session, until);
+      return store.runs.withUndelivered(tx, scope, asOf, limit, inHand);
+    },
     hears: (paths) => plan.listens.facts.some((fact) => paths.includes(fact)),
   };
 }
 
 /** Events up to the instant that the run must be told first, and that the stretch doesn't have in hand. */
 export function undelivered(
-  { ports, run, plan, inHand }: Session,
+  session: Session,
   tx: Tx,
   until: Instant,
-  limit = EVENTS_AT_ONCE,
+  most = EVENTS_AT_ONCE,
 ): Promise<readonly RunEvent[]> {
-  return ports.store.events.undelivered(tx, eventScopeOf(run, plan), until, limit, [...inHand]);
+  const { scope, asOf, limit, inHand } = undeliveredOf(session, until, most);
+  return session.ports.store.events.undelivered(tx, scope, asOf, limit, inHand);
+}
+
+/** The same as a question. */
+export function undeliveredOf({ run, plan, inHand }: Session, asOf: Instant, limit = EVENTS_AT_ONCE) {
+  return { scope: eventScopeOf(run, plan), asOf, limit, inHand: [...inHand] };
 }
 
 /** The policy as last published. Throws before the first publication: nothing can run then. */

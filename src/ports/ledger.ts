@@ -36,9 +36,6 @@ export interface Ledger {
     limit: number,
   ): Promise<{ readonly runId: string; readonly accountId: string }[]>;
 
-  /** The run's messages that went out, or may have, by key. */
-  sentOf(tx: Tx, runId: string): Promise<DeliveryRow[]>;
-
   /** Rows of a run of which nothing was on the wire yet. */
   openOf(tx: Tx, runId: string): Promise<DeliveryRow[]>;
 

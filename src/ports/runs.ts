@@ -5,6 +5,7 @@ import type { TimelineEntry } from "../engine/timeline.js";
 import type { FactValue } from "../expression/expression.js";
 import type { Instant } from "../values/instant.js";
 import type { EventScope } from "./events.js";
+import type { DeliveryRow } from "./ledger.js";
 import type { Tx } from "./transactions.js";
 
 export type RunStatus = "starting" | "running" | "held" | "parked" | "exiting" | "ended";
@@ -59,7 +60,28 @@ export interface RunProgress {
   readonly position: readonly string[];
   readonly entries: readonly TimelineEntry[];
   readonly confirm: readonly string[];
+  /** The answer of the stretch behind `turns` others, to be kept; those up to `durable` are forgotten. */
+  readonly stretch?: { readonly turns: number; readonly durable: number; readonly answer: PerformResponse };
+  /** Nothing is written where the run must hear something first, as of the instant (`Events.undelivered`). */
+  readonly unless?: {
+    readonly scope: EventScope;
+    readonly asOf: Instant;
+    readonly limit: number;
+    readonly inHand: readonly string[];
+  };
 }
+
+/** `overtaken`: its stretch is there already, and nothing was written. `events`: it must hear these first, and nothing was written. */
+export type Recorded =
+  | { readonly kind: "recorded" }
+  | { readonly kind: "overtaken" }
+  | { readonly kind: "events"; readonly events: readonly RunEvent[] };
+
+/** A message that went out, or may have. */
+export type UntoldMessage = Pick<
+  DeliveryRow,
+  "channel" | "effectKey" | "step" | "locale" | "contactId" | "recipient" | "status" | "sentAt"
+>;
 
 export interface Runs {
   get(tx: Tx, id: string): Promise<RunRow | undefined>;
@@ -85,14 +107,10 @@ export interface Runs {
   insert(tx: Tx, run: RunRow): Promise<boolean>;
   /** The answer of the stretch that came behind so many others; undefined if it was not walked yet, or is no longer kept. */
   stretch(tx: Tx, runId: string, turns: number): Promise<PerformResponse | undefined>;
-  /** Keeps the answer of the stretch behind `turns` others, and forgets those up to `durable`. False, and nothing kept, if one is there already. */
-  keepStretch(
-    tx: Tx,
-    runId: string,
-    stretch: { readonly turns: number; readonly durable: number; readonly answer: PerformResponse },
-  ): Promise<boolean>;
-  /** Writes what a `perform` brings along: timeline lines (each once by `seq`), confirmed events, status, position. */
-  record(tx: Tx, runId: string, progress: RunProgress): Promise<void>;
+  /** Writes what a `perform` brings along: timeline lines (each once by `seq`), confirmed events, status, position; in one statement, so whole or not at all. */
+  record(tx: Tx, runId: string, progress: RunProgress): Promise<Recorded>;
+  /** The run's messages, by key, of which no line of its timeline tells; and its last line's `seq` (0: there is none). */
+  untold(tx: Tx, runId: string): Promise<{ readonly lastSeq: number; readonly messages: readonly UntoldMessage[] }>;
   /** The run needs attention, or (undefined) no longer does. */
   park(tx: Tx, runId: string, parked: { key: string; reason: string; at: Instant } | undefined): Promise<void>;
   /** The run is over: its key is free again. Idempotent: the first outcome stays. */

@@ -115,16 +115,15 @@ function withLease(ports: PerformPorts): PerformPorts {
 /** Counts the writes that the ledger refused because the row is another's by now. */
 function counting(ports: PerformPorts, seen: Seen): PerformPorts {
   const { ledger } = ports;
-  const counted = async (wrote: Promise<boolean>): Promise<boolean> => {
-    const isMine = await wrote;
-    if (!isMine) seen.stale += 1;
-    return isMine;
+  const counted = async <T>(wrote: Promise<T>): Promise<T> => {
+    const written = await wrote;
+    if (!written) seen.stale += 1;
+    return written;
   };
   return {
     ...ports,
     ledger: {
       ...ledger,
-      keepRaw: (...given) => counted(ledger.keepRaw(...given)),
       wire: (...given) => counted(ledger.wire(...given)),
       unwire: (...given) => counted(ledger.unwire(...given)),
       settle: (...given) => counted(ledger.settle(...given)),

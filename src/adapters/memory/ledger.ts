@@ -3,8 +3,6 @@ import type { Instant } from "../../values/instant.js";
 
 /** Nothing of these was on the wire. */
 const UNSENT: readonly DeliveryStatus[] = ["pending", "claimed", "retry"];
-/** What a person may have got. */
-const SENT: readonly DeliveryStatus[] = ["wire", "sent", "unknown", "resolved", "held"];
 
 /** A ledger in memory, by the clock it is given (real milliseconds): the same contract as the one on Postgres. */
 export function memoryLedger(now: () => number): Ledger & { rows: ReadonlyMap<string, DeliveryRow> } {
@@ -69,9 +67,6 @@ export function memoryLedger(now: () => number): Ledger & { rows: ReadonlyMap<st
       }
       const sorted = [...runs].sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, limit);
       return sorted.map(([runId, accountId]) => ({ runId, accountId }));
-    },
-    async sentOf(_tx, runId) {
-      return byKey([...rows.values()].filter((row) => row.runId === runId && SENT.includes(row.status)));
     },
     async openOf(_tx, runId) {
       return byKey([...rows.values()].filter((row) => row.runId === runId && UNSENT.includes(row.status)));

@@ -9,7 +9,7 @@ import { ask, isoOf, jsonRow, type Parameter } from "./statement.js";
 /** Nothing of these was on the wire. */
 const UNSENT = ["pending", "claimed", "retry"] as const;
 /** What a person may have got. */
-const SENT = ["wire", "sent", "unknown", "resolved", "held"] as const;
+export const SENT = ["wire", "sent", "unknown", "resolved", "held"] as const;
 /** Begun, and perhaps delivered. */
 export const COUNTED = ["claimed", "wire", "sent", "unknown", "held", "resolved"] as const;
 
@@ -103,9 +103,6 @@ export function postgresLedger(): Ledger {
             and ${deliveries.runId} collate "C" > ${after} and ${deliveries.accountId} is not null
           order by 1 limit ${limit}`,
       );
-    },
-    async sentOf(tx, runId) {
-      return select(tx, and(eq(deliveries.runId, runId), inArray(deliveries.status, [...SENT])));
     },
     async openOf(tx, runId) {
       return select(tx, and(eq(deliveries.runId, runId), inArray(deliveries.status, [...UNSENT])));

@@ -3,17 +3,12 @@ import type { PerformResponse } from "../../engine/perform.js";
 import type { TimelineEntry } from "../../engine/timeline.js";
 import type { FactValue } from "../../expression/expression.js";
 import { INTERNAL_EVENTS } from "../../ports/events.js";
-import { RUNS_PAGE_MAX, type RunRow, type Runs } from "../../ports/runs.js";
-import {
-  postgresEvents,
-  UNDELIVERED,
-  type UndeliveredEvent,
-  undeliveredEvents,
-  undeliveredParameters,
-} from "./events.js";
+import { RUNS_PAGE_MAX, type RunRow, type Runs, type UntoldMessage } from "../../ports/runs.js";
+import { SENT } from "./ledger.js";
+import { UNDELIVERED, type UndeliveredEvent, undeliveredEvents, undeliveredParameters } from "./events.js";
 import { inside } from "./database.js";
 import { events, holds, runs, stretches, timeline } from "./schema.js";
-import { ask, jsonRow } from "./statement.js";
+import { ask, isoOf, jsonRow, msText } from "./statement.js";
 
 /** Written out, not as a parameter: the partial index serves only a condition that the planner can read. */
 const IS_LIVE = sql`${runs.status} <> 'ended'`;
@@ -119,59 +114,28 @@ export const postgresRuns: Runs = {
     return row && (row.answer as PerformResponse);
   },
 
-  async keepStretch(tx, runId, { turns, durable, answer }) {
-    const turned = await inside(tx)
-      .update(runs)
-      .set({ turns: turns + 1 })
-      .where(and(eq(runs.id, runId), eq(runs.turns, turns)))
-      .returning({ id: runs.id });
-    if (turned.length === 0) return false;
-    await inside(tx)
-      .delete(stretches)
-      .where(and(eq(stretches.runId, runId), lte(stretches.turn, durable)));
-    await inside(tx)
-      .insert(stretches)
-      .values({ runId, turn: turns + 1, answer });
-    return true;
+  async record(tx, runId, { status, position, entries, confirm, stretch, unless }) {
+    const scope = unless?.scope ?? { runId, accountId: "", startedAt: 0, listens: { events: [], facts: [] } };
+    const [found] = await ask<{ events: UndeliveredEvent[]; told: number }>(tx, RECORD, [
+      // None at all where nobody asks.
+      ...undeliveredParameters(scope, unless?.asOf ?? 0, unless?.limit ?? 0, unless?.inHand ?? []),
+      status,
+      position,
+      stretch?.turns ?? null,
+      stretch?.durable ?? null,
+      stretch === undefined ? null : JSON.stringify(stretch.answer),
+      confirm,
+      JSON.stringify(entries.map((entry) => ({ ...entry, at: isoOf(entry.at) }))),
+    ]);
+    if (found !== undefined && found.events.length > 0) {
+      return { kind: "events", events: undeliveredEvents(found.events) };
+    }
+    return { kind: stretch !== undefined && found?.told === 0 ? "overtaken" : "recorded" };
   },
 
-  async record(tx, runId, { status, position, entries, confirm }) {
-    await postgresEvents.confirm(tx, runId, confirm);
-    // A repeated or belated call must not bring back a run that has ended (its key may be another's by now), nor tell its story otherwise.
-    const updated = await inside(tx)
-      .update(runs)
-      .set({ status, position: [...position] })
-      .where(and(eq(runs.id, runId), IS_LIVE))
-      .returning({ id: runs.id });
-    if (entries.length > 0 && updated.length > 0) {
-      await inside(tx)
-        .insert(timeline)
-        .values(
-          entries.map((entry) => ({
-            runId,
-            seq: entry.seq,
-            at: entry.at,
-            kind: entry.kind,
-            step: entry.step ?? null,
-            key: entry.key ?? null,
-            detail: entry.detail === undefined ? null : { ...entry.detail },
-            facts: entry.facts === undefined ? null : { ...entry.facts },
-          })),
-        )
-        // A workflow task that was lost after its `perform` is walked again, and may have decided otherwise from newer facts: what the run now
-        // says is what happened. The effects themselves are the ledger's, and are not repeated.
-        .onConflictDoUpdate({
-          target: [timeline.runId, timeline.seq],
-          set: {
-            at: sql`excluded.at`,
-            kind: sql`excluded.kind`,
-            step: sql`excluded.step`,
-            key: sql`excluded.key`,
-            detail: sql`excluded.detail`,
-            facts: sql`excluded.facts`,
-          },
-        });
-    }
+  async untold(tx, runId) {
+    const [found] = await ask<{ lastSeq: number; messages: UntoldMessage[] }>(tx, UNTOLD, [runId]);
+    return found ?? { lastSeq: 0, messages: [] };
   },
 
   async park(tx, runId, parked) {
@@ -182,11 +146,7 @@ export const postgresRuns: Runs = {
   },
 
   async end(tx, runId, outcome, at) {
-    await inside(tx)
-      .update(runs)
-      .set({ status: "ended", outcome, endedAt: at, parked: null })
-      .where(and(eq(runs.id, runId), isNull(runs.endedAt)));
-    await inside(tx).delete(stretches).where(eq(stretches.runId, runId));
+    await ask(tx, END, [runId, outcome, isoOf(at)]);
   },
 
   async released(tx, runId, at) {
@@ -269,6 +229,46 @@ export const postgresRuns: Runs = {
 type Row = typeof runs.$inferSelect;
 
 const GET = `select ${jsonRow(runs, "r")} as run from runs r where r.id = $1`;
+/**
+ * A repeated or belated call must not bring back a run that has ended (its key may be another's by now), nor tell its story otherwise.
+ *
+ * A workflow task that was lost after its `perform` is walked again, and may have decided otherwise from newer facts: what the run now says is what
+ * happened, so a line is written over. The effects themselves are the ledger's, and are not repeated.
+ */
+const RECORD = `with waiting as materialized (select ${UNDELIVERED} as events),
+  before as (
+    select r.id, r.turns, r.status <> 'ended' as is_live from runs r
+    where r.id = $1 and (select json_array_length(w.events) from waiting w) = 0 for update),
+  told as (
+    update runs r set
+      status = case when b.is_live then $12 else r.status end,
+      position = case when b.is_live then $13::text[] else r.position end,
+      turns = coalesce($14::int + 1, r.turns)
+    from before b where r.id = b.id and ($14::int is null or b.turns = $14::int) returning r.id, b.is_live),
+  forgotten as (delete from stretches s using told t where s.run_id = t.id and s.turn <= $15::int),
+  kept as (insert into stretches (run_id, turn, answer) select t.id, $14::int + 1, $16::jsonb from told t where $14::int is not null),
+  confirmed as (insert into run_events (run_id, event_id) select t.id, e from told t, unnest($17::text[]) e on conflict do nothing),
+  lines as (
+    insert into timeline (run_id, seq, at, kind, step, key, detail, facts)
+    select t.id, l.seq, l.at, l.kind, l.step, l.key, l.detail, l.facts
+    from told t, jsonb_to_recordset($18::jsonb) as l(seq int, at timestamptz, kind text, step text, key text, detail jsonb, facts jsonb)
+    where t.is_live
+    on conflict (run_id, seq) do update set at = excluded.at, kind = excluded.kind, step = excluded.step, key = excluded.key,
+      detail = excluded.detail, facts = excluded.facts)
+  select (select w.events from waiting w) as events, (select count(*)::int from told) as told`;
+
+const END = `with gone as (delete from stretches where run_id = $1)
+  update runs set status = 'ended', outcome = $2, ended_at = $3::timestamptz, parked = null where id = $1 and ended_at is null`;
+
+const UNTOLD = `select coalesce((select max(l.seq) from timeline l where l.run_id = $1), 0) as "lastSeq",
+  (select coalesce(json_agg(json_build_object('channel', d.channel, 'effectKey', d.effect_key, 'step', d.step, 'locale', d.locale,
+      'contactId', d.contact_id, 'recipient', d.recipient, 'status', d.status, 'sentAt', ${msText("d.sent_at")}) order by d.key), '[]')
+   from deliveries d
+   where d.run_id = $1 and d.status in (${SENT.map((status) => `'${status}'`).join(", ")}) and not exists (
+     select 1 from timeline l where l.run_id = $1 and coalesce(l.key, l.step) in (d.effect_key, d.step)
+       and case d.channel when 'slack' then l.kind = 'slack.posted'
+         else l.kind in ('email.sent', 'email.unknown') and coalesce(l.detail->>'to', '') = coalesce(d.contact_id, '') end)) as messages`;
+
 const WITH_UNDELIVERED = `select (${GET}) as run, ${UNDELIVERED} as events`;
 
 function runOf(row: Row): RunRow {

@@ -46,28 +46,21 @@ export async function performClose(scene: Scene, command: Extract<Command, { kin
  * that has come meanwhile may lead the run elsewhere: what was sent stays sent, and is said here at the latest.
  */
 async function sayUntold({ ports, run, at }: Scene, tx: Tx): Promise<void> {
-  const told = await ports.store.runs.timeline(tx, run.id);
-  const lines = new Set(told.map(({ kind, step, key, detail }) => [kind, key ?? step, detail?.["to"]].join("|")));
-  const untold: TimelineEntry[] = [];
-  for (const row of await ports.ledger.sentOf(tx, run.id)) {
-    const { channel, effectKey, step, locale } = row;
-    const to = (channel === "email" ? row.contactId : row.recipient) ?? "";
-    const isTold = [effectKey, step].some((place) =>
-      channel === "email"
-        ? lines.has(["email.sent", place, to].join("|")) || lines.has(["email.unknown", place, to].join("|"))
-        : told.some((line) => line.kind === "slack.posted" && (line.key ?? line.step) === place),
-    );
-    if (isTold) continue;
-    const isSure = row.status === "sent" || row.status === "resolved";
-    untold.push({
-      seq: (told.at(-1)?.seq ?? 0) + untold.length + 1,
-      at: row.sentAt ?? at,
+  const { lastSeq, messages } = await ports.store.runs.untold(tx, run.id);
+  if (messages.length === 0) return;
+  const entries = messages.map((message, index): TimelineEntry => {
+    const { channel, effectKey, step, locale, status, sentAt } = message;
+    const isSure = status === "sent" || status === "resolved";
+    const to = (channel === "email" ? message.contactId : message.recipient) ?? "";
+    return {
+      seq: lastSeq + index + 1,
+      at: sentAt ?? at,
       kind: channel === "slack" ? "slack.posted" : isSure ? "email.sent" : "email.unknown",
       step: step ?? effectKey,
       key: effectKey,
       detail: { to, ...(locale === null ? {} : { locale }), told: "at the end" },
-    });
-  }
+    };
+  });
   const { status, position } = run;
-  if (untold.length > 0) await ports.store.runs.record(tx, run.id, { status, position, entries: untold, confirm: [] });
+  await ports.store.runs.record(tx, run.id, { status, position, entries, confirm: [] });
 }

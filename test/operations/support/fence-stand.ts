@@ -171,6 +171,11 @@ export function stoppingAt(ports: PerformPorts, point: Point, stop: () => Promis
         await at("looked");
         return row;
       },
+      async pinClaimed(...given) {
+        const row = await ledger.pinClaimed(...given);
+        hasClaimed ||= row !== undefined;
+        return row;
+      },
       async claim(...given) {
         const row = await ledger.claim(...given);
         hasClaimed ||= row !== undefined;
