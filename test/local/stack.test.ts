@@ -1,13 +1,18 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import postgres from "postgres";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type EndableProcess, isAlive, type ProcessIdentity } from "../../src/local/process-identity.mjs";
+import { randomFrom, seedOr } from "../hostile/random.js";
 import { compileRoom } from "./compiled-room.js";
+
+const SEED = seedOr(6);
+const KILLS = Number(process.env["WAYPOST_RANDOM_CASES"] ?? 3);
 
 const room = { folder: "", remove: () => {} };
 let folder: string;
@@ -110,6 +115,60 @@ describe("after kill -9", () => {
     expect(new URL(second.up.databaseUrl).password).toBe(new URL(first.up.databaseUrl).password);
   });
 
+  test(`of the owner, ${KILLS} times on one folder (seed ${SEED}), also while it starts and with the watchdog: nothing lives on, nothing committed is lost`, {
+    timeout: 60_000 + KILLS * 30_000,
+  }, async () => {
+    const random = randomFrom(SEED);
+    const figures = { up: 0, starting: 0, both: 0, orphans: 0, refused: 0, seconds: 0 };
+    const startedAt = performance.now();
+    let committed = 0;
+    let lost = 0;
+    for (let kill = 0; kill < KILLS; kill++) {
+      const way = kill === 0 ? "up" : random.pick(["up", "up", "starting", "both"] as const);
+      figures[way] += 1;
+      if (way === "starting") {
+        const child = spawn(process.execPath, ownerArguments("hold"), { stdio: "ignore", env: noServers() });
+        started.push(child);
+        await sleep(random.below(2_500));
+        child.kill("SIGKILL");
+        await exitOf(child);
+      } else {
+        const { process: owner, up } = await startOwner("hold");
+        const sql = postgres(up.databaseUrl, { max: 1, onnotice: () => {} });
+        await sql`create table if not exists kept (n int primary key)`;
+        const [row] = await sql`select count(*)::int as n from kept`;
+        lost += committed - (row?.["n"] as number);
+        await sql`insert into kept values (${kill})`;
+        committed = (row?.["n"] as number) + 1;
+        await sql.end();
+        if (kill % 3 === 0 && (await isRefused(up))) figures.refused += 1;
+        if (way === "both") globalThis.process.kill((up.watchdog as ProcessIdentity).pid, "SIGKILL");
+        owner.kill("SIGKILL");
+        await exitOf(owner);
+      }
+      // Without its watchdog it is for the next start to end what is left; which may come at any time.
+      if (way === "both" || random.chance(0.3)) await sleep(random.below(500));
+      else {
+        await until(() => livingIn(folder).length === 0);
+        figures.orphans += livingIn(folder).length;
+      }
+    }
+    const last = await startOwner("hold");
+    const sql = postgres(last.up.databaseUrl, { max: 1 });
+    const [row] = await sql`select count(*)::int as n from kept`;
+    lost += committed - (row?.["n"] as number);
+    await sql.end();
+    last.process.kill("SIGKILL");
+    await until(() => livingIn(folder).length === 0);
+    figures.orphans += livingIn(folder).length;
+    figures.seconds = Math.round((performance.now() - startedAt) / 1_000);
+    console.log(
+      `kill -9, seed ${SEED}: ${KILLS + 1} kills (${figures.starting} while starting, ${figures.both} with the watchdog), ${committed} rows committed, ${lost} lost, ` +
+        `${figures.orphans} processes that lived on, ${figures.refused} second starts refused; ${figures.seconds} s`,
+    );
+    expect({ lost, orphans: figures.orphans }).toEqual({ lost: 0, orphans: 0 });
+  });
+
   test("of a supervised child it is started again", async () => {
     const { process, up, said } = await startOwner("hold");
     globalThis.process.kill(up.sleeper, "SIGKILL");
@@ -133,6 +192,34 @@ test("a second start on a folder in use is refused, and doesn't disturb the firs
   expect(await exitOf(first.process)).toBe(0);
   await expectNothingLeft(first.up);
 });
+
+/** A second start on the folder of one that is up says so, and ends. */
+async function isRefused(up: Up): Promise<boolean> {
+  const second = spawn(process.execPath, ownerArguments("return"), { stdio: ["ignore", "pipe", "pipe"] });
+  const said = collect(second);
+  expect(await exitOf(second)).toBe(1);
+  expect(said()).toContain(`${folder} is in use by another Waypost (process ${up.owner.pid}).`);
+  return true;
+}
+
+/** Processes that were told of the folder or work in it, whoever knows of them. Where there is no /proc, none is seen. */
+function livingIn(where: string): number[] {
+  if (!existsSync("/proc/self/cmdline")) return [];
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .filter((pid) => {
+      try {
+        return (
+          readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(where) ||
+          readlinkSync(`/proc/${pid}/cwd`).startsWith(where)
+        );
+      } catch {
+        // It has ended meanwhile.
+        return false;
+      }
+    })
+    .map(Number);
+}
 
 /** What owner.mjs says when its stack is up. */
 interface Up {
