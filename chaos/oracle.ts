@@ -201,7 +201,9 @@ async function judgeWith(sql: postgres.Sql, evidence: Evidence): Promise<Verdict
     if (!byId.has(id)) broken.push({ what: "a mail that no row knows", key: id, detail: mail.subject });
 
   // ── tasks ──
-  for (const list of grouped(tasksText, (task) => `${task.run_id}|${task.step}|${task.key}`).values())
+  // A mail to several people may leave a task for each whose mail nobody knows about.
+  const mailOf = (task: { effect_key: string }) => rows.find(({ key }) => task.effect_key.includes(key))?.key ?? "";
+  for (const list of grouped(tasksText, (task) => `${task.run_id}|${task.step}|${task.key}|${mailOf(task)}`).values())
     if (list.length > 1) broken.push({ what: "task doubled", run: list[0]?.run_id ?? null, key: list[0]?.key ?? "" });
 
   // ── timelines ──
@@ -367,8 +369,8 @@ async function judgeWith(sql: postgres.Sql, evidence: Evidence): Promise<Verdict
       !(load.expected.get(run)?.lines ?? []).some((line) => TROUBLE.has(line.split(" ")[0] ?? ""))
     )
       troubledAccounts.add(accountOf.get(run) ?? "");
+  // A task's message has no run; who never saw it doesn't act on it.
   for (const row of rows)
-    // A task's message has no run; who never saw it doesn't act on it.
     if (["rejected", "unknown", "held", "resolved"].includes(row.status) && row.account_id !== null)
       troubledAccounts.add(row.account_id);
   for (const [id, expected] of load.expected) {
