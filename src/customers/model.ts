@@ -109,9 +109,17 @@ export const BUILT_IN_FIELDS: Readonly<Record<Entity, Readonly<Record<string, Fi
   },
 };
 
-/** What a new one is when nobody says: a comparison with an absent fact would be false either way. */
-export const FIRST_VALUES: Readonly<Record<Entity, Readonly<Record<string, string | number | boolean>>>> = {
-  account: { is_test: false },
-  contact: { is_active: true, is_primary: false },
-  contract: {},
-};
+/**
+ * What a new one is when nobody says: a comparison with an absent fact would be false either way. It is called by its id, and an account lives in UTC.
+ * An account's locale is the house's wherever one is needed, and stays absent as a fact.
+ */
+export function firstValues(entity: Entity, id: string): Readonly<Record<string, string | number | boolean>> {
+  switch (entity) {
+    case "account":
+      return { name: id, timezone: "UTC", is_test: false };
+    case "contact":
+      return { name: id, is_active: true, is_primary: false };
+    case "contract":
+      return {};
+  }
+}

@@ -50,7 +50,7 @@ export function accountEnvironment(model: Model): Environment {
   addFields(facts, values, "account", model.account);
   addFields(facts, values, "contract", model.contract);
   addOfSubject(facts, model, "account");
-  const always = ["now", "account.id", "account.name", "account.timezone", "account.locale", "account.is_test"];
+  const always = ["now", "account.id", "account.name", "account.timezone", "account.is_test"];
   return { facts, always, values };
 }
 
@@ -216,8 +216,9 @@ const PEOPLE_VARIABLES: Readonly<Record<string, FactType>> = {
 
 const LINK_VARIABLES: Readonly<Record<string, FactType>> = { "links.unsubscribe": "string", "links.booking": "string" };
 
-/** An account without a CSM is spoken for by the sender of last resort (policy `email.from`), so these are always there. */
+/** An account without a locale has the house's, one without a CSM is spoken for by the sender of last resort (policy `email.from`): these are always there. */
 const ALWAYS_IN_TEXTS = [
+  "account.locale",
   "csm.name",
   "csm.first_name",
   "csm.email",

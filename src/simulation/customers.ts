@@ -1,7 +1,7 @@
 import { changedFacts } from "../customers/changed-facts.js";
 import { currentContract, fieldFact, fieldOf, isEntity, storedValue } from "../customers/fields.js";
 import { metricValue } from "../customers/metrics.js";
-import { type Entity, FIRST_VALUES, type Model, type Segments } from "../customers/model.js";
+import { type Entity, firstValues, type Model, type Segments } from "../customers/model.js";
 import type { Absence, Colleague, ContactPerson, Directory } from "../customers/people.js";
 import { csat, latestScore, nps } from "../customers/surveys.js";
 import { isTrue } from "../expression/evaluate.js";
@@ -111,7 +111,7 @@ export class SimulatedCustomers {
         };
         this.records[entity].set(row.id, record);
         if (row.roles !== undefined) record.roles = { ...record.roles, ...row.roles };
-        const first = FIRST_VALUES[entity];
+        const first = firstValues(entity, row.id);
         const fields = known === undefined ? { ...first, ...row.fields } : row.fields;
         for (const [name, given] of Object.entries(fields)) {
           if (name === "id") continue;

@@ -34,8 +34,9 @@ describe("upsertCustomers", () => {
     });
     expect(third.changed.accounts).toBe(1);
     expect(await changes("a-1")).toEqual([
-      { field: "is_test", value: false, source: "import" },
       { field: "name", value: "Acme", source: "import" },
+      { field: "timezone", value: "UTC", source: "import" },
+      { field: "is_test", value: false, source: "import" },
       { field: "stage", value: "onboarding", source: "import" },
       { field: "seats", value: 5, source: "import" },
       { field: "stage", value: null, source: "import" },
@@ -44,13 +45,24 @@ describe("upsertCustomers", () => {
     expect(await world.rows("select name, fields, roles, is_test from accounts where id = 'a-1'")).toEqual([
       {
         name: "Acme",
-        fields: { name: "Acme", is_test: false, seats: 6 },
+        fields: { name: "Acme", timezone: "UTC", is_test: false, seats: 6 },
         roles: { support_lead: "u-2" },
         is_test: false,
       },
     ]);
+    // With its zone come its dates.
+    const dates = ["contract.end_date", "contract.notice_date", "contract.renewal_date", "contract.start_date"];
     expect((await events("a-1")).map((event) => (event as { changed: string[] }).changed)).toEqual([
-      ["account.id", "account.is_test", "account.name", "account.seats", "account.stage"],
+      [
+        "account.id",
+        "account.is_test",
+        "account.name",
+        "account.qbr_date",
+        "account.seats",
+        "account.stage",
+        "account.timezone",
+        ...dates,
+      ],
       ["account.seats", "account.stage"],
     ]);
   });
@@ -168,6 +180,26 @@ describe("upsertCustomers", () => {
     expect(await world.rows("select name, is_active, is_primary from contacts where id = 'n-p'")).toEqual([
       { name: "Nina", is_active: true, is_primary: false },
     ]);
+  });
+
+  it("calls by its id, and puts into UTC, whom nobody named: conditions and segments see it, too", async () => {
+    await upsert({
+      accounts: [{ id: "bare", fields: {} }],
+      contacts: [{ id: "c-bare", accountId: "bare", fields: {} }],
+    });
+    const read = (paths: string[], more = {}) =>
+      world.store.read((tx) => world.store.facts.within(tx).read({ accountId: "bare", ...more }, paths, NOW));
+    expect(await read(["account.name", "account.timezone", "account.is_test"])).toEqual({
+      "account.name": "bare",
+      "account.timezone": "UTC",
+      "account.is_test": false,
+    });
+    expect(await read(["contact.name"], { contactId: "c-bare" })).toEqual({ "contact.name": "c-bare" });
+    await upsert({ accounts: [{ id: "bare", fields: { name: "Bare", timezone: "Asia/Tokyo" } }] });
+    expect(await read(["account.name", "account.timezone"])).toEqual({
+      "account.name": "Bare",
+      "account.timezone": "Asia/Tokyo",
+    });
   });
 
   it("takes rows that name a colleague or calendar nobody knows, and warns of each", async () => {

@@ -158,7 +158,7 @@ describe("rows that come in", () => {
     [
       "a new contact, of no account yet",
       { contacts: [{ id: "c9", fields: {} }] },
-      { "": ["contact.id", "contact.is_active", "contact.is_primary"] },
+      { "": ["contact.id", "contact.is_active", "contact.is_primary", "contact.name"] },
     ],
     [
       "samples",

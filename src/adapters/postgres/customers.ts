@@ -1,5 +1,5 @@
 import { and, asc, eq, inArray, notInArray, sql } from "drizzle-orm";
-import { FIRST_VALUES } from "../../customers/model.js";
+import { firstValues } from "../../customers/model.js";
 import type {
   CustomerBatch,
   CustomerKind,
@@ -435,7 +435,7 @@ async function upsertDistinct(
     return [{ row, at, entry }];
   });
   const wished = taken.flatMap(({ row, at, entry }) => {
-    const first = FIRST_VALUES[entity];
+    const first = firstValues(entity, row.id);
     const fields: Record<string, FieldValue | undefined> = entry.isNew
       ? { ...first, ...definedOf(row.fields) }
       : row.fields;
