@@ -24,6 +24,7 @@ import { createSlackPoster, type WebApiPoster } from "../adapters/slack/web-api-
 import { boundedWorkflows, lazyTemporalClient } from "../adapters/temporal/temporal-client.js";
 import { TASK_QUEUE } from "../adapters/temporal/temporal-workflows.js";
 import type { Policy } from "../engine/policy.js";
+import { Turns } from "../operations/dispatch-events.js";
 import { mailCompanyOf } from "../operations/mail-company.js";
 import { healthMeter, measureOnEvent } from "../operations/measure-health.js";
 import { inOrder } from "../operations/in-order.js";
@@ -165,6 +166,7 @@ export function wire(environment: EnvironmentWith<"DATABASE_URL">, name: string,
       clockSetting,
       workflows,
       order,
+      turns: new Turns(),
       react: async (tx, event) => {
         await measureOnEvent(healthPorts, tx, event);
       },

@@ -73,12 +73,12 @@ export async function deliver(
     .finally(() => {
       isOver = true;
     });
-  const stop = new AbortController();
-  const settled = await Promise.race([
-    talking,
-    sleep(leftMs, undefined, { signal: stop.signal }).catch(() => undefined),
-  ]);
-  stop.abort();
+  let timer: NodeJS.Timeout | undefined;
+  const timeUp = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, leftMs, undefined);
+  });
+  const settled = await Promise.race([talking, timeUp]);
+  clearTimeout(timer);
   if (settled !== undefined && isFinal(settled)) return { kind: "final", row: settled };
   const standing = await standingOf(ports, key);
   // Still connecting: whoever asks next may steal it, but not this call, whose time is up.

@@ -3,7 +3,7 @@ import type { Listens, Plan, Trigger } from "../engine/plan.js";
 import { isTrue } from "../expression/evaluate.js";
 import { INTERNAL_EVENTS, type StoredEvent } from "../ports/events.js";
 import type { RunRow } from "../ports/runs.js";
-import type { DispatchPorts } from "../ports/store.js";
+import type { DispatchPorts, DispatchTurns } from "../ports/store.js";
 import { StoreUnavailable, type Tx } from "../ports/transactions.js";
 import type { Instant } from "../values/instant.js";
 import { eventScopeOf } from "./event-scope.js";
@@ -26,13 +26,15 @@ const EVENTS_PER_ACCOUNT = 50;
 export async function dispatchBatch(ports: DispatchPorts, limit: number): Promise<number> {
   const { store, clock } = ports;
   const now = Math.min(clock.now(), (await ports.order?.horizon()) ?? Number.POSITIVE_INFINITY);
+  const look = ports.turns?.look() ?? 0;
   const accounts = await store.read((tx) => store.events.accountsPending(tx, now, ACCOUNTS_PER_BATCH));
   let done = 0;
   for (const accountId of rotated(accounts)) {
     if (done >= limit) break;
+    if (ports.turns?.take(accountId, look) === false) continue;
     try {
-      await store.events.whileDispatching(accountId, async () => {
-        let [event] = await store.read((tx) => store.events.pending(tx, accountId, now, 1));
+      await store.events.whileDispatching(accountId, now, async (first) => {
+        let event = first;
         for (let ofAccount = 0; event !== undefined && ofAccount < EVENTS_PER_ACCOUNT && done < limit; ofAccount += 1) {
           // What is later than something that is not done yet has its turn after that.
           if (ports.order && !(await ports.order.isTurn({ rank: "event", at: event.at, accountId }))) break;
@@ -44,10 +46,49 @@ export async function dispatchBatch(ports: DispatchPorts, limit: number): Promis
     } catch (error) {
       if (error instanceof StoreUnavailable || ports.onFault === undefined) throw error;
       ports.onFault(accountId, error);
+    } finally {
+      ports.turns?.leave(accountId);
     }
   }
   return done;
 }
+
+/**
+ * Which accounts the dispatchers of one process have had since when: they read the same list, and what one of them had since then the others needn't
+ * ask for. Only the lock keeps two from dispatching for an account; this keeps them from asking for it in vain.
+ */
+export class Turns implements DispatchTurns {
+  #count = 0;
+  readonly #had = new Map<string, number>();
+
+  /** To be called before the list is read. */
+  look(): number {
+    return this.#count;
+  }
+
+  /** False: another has it, or has had it since that look. */
+  take(accountId: string, look: number): boolean {
+    if ((this.#had.get(accountId) ?? 0) > look) return false;
+    this.#had.set(accountId, Number.POSITIVE_INFINITY);
+    return true;
+  }
+
+  leave(accountId: string): void {
+    this.#count += 1;
+    this.#had.delete(accountId);
+    this.#had.set(accountId, this.#count);
+    // The oldest ends: whoever looked so long ago asks once in vain.
+    const [oldest] = this.#had.keys();
+    if (
+      this.#had.size > TURNS_REMEMBERED_MAX &&
+      oldest !== undefined &&
+      this.#had.get(oldest) !== Number.POSITIVE_INFINITY
+    )
+      this.#had.delete(oldest);
+  }
+}
+
+const TURNS_REMEMBERED_MAX = 1_000;
 
 /** From anywhere on, and round: several dispatchers that read the same list don't queue for the same locks. */
 function rotated(accounts: readonly string[]): string[] {
@@ -60,17 +101,21 @@ async function dispatchEvent(ports: DispatchPorts, event: StoredEvent, now: Inst
   const { store } = ports;
   if (event.name === INTERNAL_EVENTS.enrolled) await startRun(ports, event);
   const { listeners, next } = await store.transaction(async (tx) => {
-    await store.lockAccounts(tx, [event.accountId]);
+    const locked = store.lockAccounts(tx, [event.accountId]);
     const isReadByRuns = event.name !== INTERNAL_EVENTS.enrolled;
+    if (isReadByRuns) await locked;
     if (isReadByRuns && event.runId === undefined) await reactTo(ports, tx, event);
     const listeners = isReadByRuns ? await listenersOf(ports, tx, event) : [];
-    if (listeners.length === 0) await store.events.markDispatched(tx, event.id);
     await ports.order?.store.stir(
       tx,
       listeners.map(({ id }) => id),
       event.at,
     );
-    const pending = await store.events.pending(tx, event.accountId, now, 2);
+    const [pending] = await Promise.all([
+      store.events.pending(tx, event.accountId, now, 2),
+      locked,
+      listeners.length === 0 ? store.events.markDispatched(tx, event.id) : undefined,
+    ]);
     return { listeners, next: pending.find((other) => other.id !== event.id) };
   });
   if (listeners.length > 0) {

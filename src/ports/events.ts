@@ -127,7 +127,11 @@ export interface Events {
   markDispatched(tx: Tx, eventId: string): Promise<void>;
   /**
    * Does `work` while nobody else dispatches for the account; false, and nothing done, if somebody does. The lock goes
-   * with its holder's connection, so a killed dispatcher holds nobody up.
+   * with its holder's connection, so a killed dispatcher holds nobody up. `first`: the account's first event that is pending by `now`.
    */
-  whileDispatching(accountId: string, work: () => Promise<void>): Promise<boolean>;
+  whileDispatching(
+    accountId: string,
+    now: Instant,
+    work: (first: StoredEvent | undefined) => Promise<void>,
+  ): Promise<boolean>;
 }

@@ -25,6 +25,13 @@ export interface Ports {
   readonly clock: Clock;
 }
 
+/** Which dispatcher of a process has an account: `src/operations/dispatch-events.ts`. */
+export interface DispatchTurns {
+  look(): number;
+  take(accountId: string, look: number): boolean;
+  leave(accountId: string): void;
+}
+
 /** What the dispatcher needs besides. */
 export interface DispatchPorts extends Ports {
   readonly workflows: Workflows;
@@ -33,6 +40,8 @@ export interface DispatchPorts extends Ports {
   readonly react?: (tx: Tx, event: StoredEvent) => Promise<void>;
   /** Where domain time is an order (`ClockSetting.ordered`). */
   readonly order?: LogicalOrder | undefined;
+  /** Shared by the dispatchers of one process. */
+  readonly turns?: DispatchTurns;
   /** Told of an account whose events could not be dispatched this time; they stay pending. */
   readonly onFault?: (accountId: string, error: unknown) => void;
 }

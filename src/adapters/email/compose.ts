@@ -36,15 +36,22 @@ export function createMailComposer(options: MailComposerOptions): MailHalf {
     plain: createLiquid(singleLine),
     mrkdwn: createLiquid((text) => escapeMrkdwn(singleLine(text))),
   };
+  /** What a source mentions, once it was asked for. */
+  const mentioned = new Map<string, readonly string[]>();
   return {
     references(source) {
+      const known = mentioned.get(source);
+      if (known !== undefined) return known;
       const { subject, preheader, body, bodyLine } = readFrontMatter(source);
       const found = [
         ...liquids.plain.references(subject ?? "", 1),
         ...liquids.plain.references(preheader ?? "", 1),
         ...liquids.markdown.references(body, bodyLine),
       ];
-      return [...new Set(found)].sort();
+      const paths = [...new Set(found)].sort();
+      if (mentioned.size >= MENTIONED_MAX) mentioned.clear();
+      mentioned.set(source, paths);
+      return paths;
     },
 
     async text(source, variables, style) {
@@ -56,6 +63,9 @@ export function createMailComposer(options: MailComposerOptions): MailHalf {
     },
   };
 }
+
+/** Sources kept; a few hundred templates are in use at a time. */
+const MENTIONED_MAX = 1_000;
 
 interface Filled {
   readonly subject: string;

@@ -169,19 +169,27 @@ function currencyIn(variables: Variables): string | undefined {
 /** A colleague's locale and zone are whatever was imported: one that nobody knows must not keep a text from being written. */
 function writtenStyle({ locale, timezone }: LiquidStyle): LiquidStyle {
   return {
-    locale: isWritten(() => new Intl.NumberFormat(locale)) ? locale : "en",
+    locale: isLocale(locale) ? locale : "en",
     timezone: isZone(timezone) ? timezone : "UTC",
   };
 }
 
-function isWritten(make: () => unknown): boolean {
+function isLocale(locale: string): boolean {
+  const known = LOCALES.get(locale);
+  if (known !== undefined) return known;
+  let isKnown = true;
   try {
-    make();
-    return true;
+    new Intl.NumberFormat(locale);
   } catch {
-    return false;
+    isKnown = false;
   }
+  if (LOCALES.size < LOCALES_MAX) LOCALES.set(locale, isKnown);
+  return isKnown;
 }
+
+/** Asking costs as much as a template; there are a few dozen. */
+const LOCALES = new Map<string, boolean>();
+const LOCALES_MAX = 1_000;
 
 /** `2026-03-02`, a day without a zone. */
 function dayOf(value: unknown): number | undefined {

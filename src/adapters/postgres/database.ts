@@ -11,10 +11,11 @@ export interface Database extends Transactions {
   /** The driver beneath, for what drizzle has no words for. */
   readonly client: postgres.Sql;
   /**
-   * Runs `work` holding an advisory lock on a connection of its own; false, and nothing done, if somebody else holds it.
-   * `work` may take further connections: the pool must have more than as many as such works run at once.
+   * Runs `work` holding an advisory lock on a connection of its own, with what `look` (reads only: it travels with the question for the lock) finds under
+   * it; false, and nothing done, if somebody else holds it. `work` may take further connections: the pool must have more than as many as such works run
+   * at once.
    */
-  whileLocked(name: string, work: () => Promise<void>): Promise<boolean>;
+  whileLocked<T>(name: string, look: (tx: Tx) => Promise<T>, work: (found: T) => Promise<void>): Promise<boolean>;
   /** Lets what is under way end (5 s), then closes. Idempotent. */
   close(): Promise<void>;
 }
@@ -61,15 +62,13 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
       if (keys.length === 0) return;
       await ask(tx, LOCK_ACCOUNTS, [keys]);
     },
-    whileLocked(name, work) {
+    whileLocked(name, look, work) {
       return withFaults(() =>
-        db.transaction(async (tx) => {
-          const [row] = await rowsOf<{ got: boolean }>(
-            tx,
-            sql`select pg_try_advisory_xact_lock(hashtextextended(${name}, 1)) as got`,
-          );
+        db.transaction(async (transaction) => {
+          const tx = transaction as unknown as Tx;
+          const [[row], found] = await Promise.all([ask<{ got: boolean }>(tx, TRY_LOCK, [name]), look(tx)]);
           if (!row?.got) return false;
-          await work();
+          await work(found);
           return true;
         }),
       );
@@ -81,6 +80,8 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
 // In one order, so that two transactions can't wait for each other; `unnest` keeps it. Counted: one row comes back for thousands of locks.
 const LOCK_ACCOUNTS =
   "select count(pg_advisory_xact_lock(hashtextextended('account:' || id, 0))) from unnest($1::text[]) as id";
+
+const TRY_LOCK = "select pg_try_advisory_xact_lock(hashtextextended($1, 1)) as got";
 
 /** Longer statements are those of batches: each number of rows is another text, and a connection keeps what it has prepared. */
 const PREPARED_MAX_LENGTH = 6_000;

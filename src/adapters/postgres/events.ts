@@ -13,7 +13,7 @@ import {
 } from "../../ports/events.js";
 import { type Database, inside, instantParam, rowsOf, textArray } from "./database.js";
 import { events, runEvents } from "./schema.js";
-import { ask, isoOf, msText, type Parameter } from "./statement.js";
+import { ask, isoOf, jsonRow, msText, type Parameter } from "./statement.js";
 
 /** Rows per statement: Postgres takes at most 65,535 parameters. */
 const ROWS_PER_STATEMENT = 2_000;
@@ -155,14 +155,9 @@ export const postgresEvents: Omit<Events, "whileDispatching"> = {
   },
 
   async pending(tx, accountId, now, limit) {
-    const rows = await inside(tx)
-      .select()
-      .from(events)
-      .where(and(eq(events.accountId, accountId), IS_PENDING, lte(events.at, now)))
-      .orderBy(asc(events.at), asc(events.seq))
-      .limit(limit);
+    const rows = await ask<{ event: typeof events.$inferSelect }>(tx, PENDING, [accountId, isoOf(now), limit]);
     return rows.map(
-      (row): StoredEvent => ({
+      ({ event: row }): StoredEvent => ({
         ...runEventOf(row),
         seq: row.seq,
         accountId,
@@ -184,10 +179,7 @@ export const postgresEvents: Omit<Events, "whileDispatching"> = {
   },
 
   async markDispatched(tx, eventId) {
-    await inside(tx)
-      .update(events)
-      .set({ status: "dispatched" })
-      .where(and(eq(events.id, eventId), IS_PENDING));
+    await ask(tx, "update events set status = 'dispatched' where id = $1 and status = 'pending'", [eventId]);
   },
 };
 
@@ -244,7 +236,12 @@ export function undeliveredEvents(found: readonly UndeliveredEvent[]): readonly 
 export function postgresEventsOf(database: Database): Events {
   return {
     ...postgresEvents,
-    whileDispatching: (accountId, work) => database.whileLocked(`dispatch:${accountId}`, work),
+    whileDispatching: (accountId, now, work) =>
+      database.whileLocked(
+        `dispatch:${accountId}`,
+        (tx) => postgresEvents.pending(tx, accountId, now, 1),
+        ([first]) => work(first),
+      ),
   };
 }
 
@@ -254,15 +251,29 @@ async function insert(
 ): Promise<ReadonlySet<string>> {
   const added = new Set<string>();
   for (let from = 0; from < rows.length; from += ROWS_PER_STATEMENT) {
-    const inserted = await inside(tx)
-      .insert(events)
-      .values(rows.slice(from, from + ROWS_PER_STATEMENT))
-      .onConflictDoNothing()
-      .returning({ id: events.id });
-    for (const { id } of inserted) added.add(id);
+    const some = rows.slice(from, from + ROWS_PER_STATEMENT).map((row) => ({
+      ...row,
+      changed: row.changed ?? [],
+      at: isoOf(row.at),
+      receivedAt: isoOf(row.receivedAt),
+    }));
+    for (const { id } of await ask<{ id: string }>(tx, INSERT, [JSON.stringify(some)])) added.add(id);
   }
   return added;
 }
+
+// In the order given, which is the order of `seq`.
+const INSERT = `insert into events (id, name, account_id, contact_id, contract_id, run_id, at, received_at, payload, changed, status, unmatched, source)
+  select e.id, e.name, e."accountId", e."contactId", e."contractId", e."runId", e.at, e."receivedAt", e.payload,
+    array(select jsonb_array_elements_text(e.changed)), e.status, e.unmatched, e.source
+  from rows from (jsonb_to_recordset($1::jsonb) as (id text, name text, "accountId" text, "contactId" text, "contractId" text, "runId" text,
+    at timestamptz, "receivedAt" timestamptz, payload jsonb, changed jsonb, status text, unmatched jsonb, source text))
+    with ordinality as e(id, name, "accountId", "contactId", "contractId", "runId", at, "receivedAt", payload, changed, status, unmatched, source, n)
+  order by e.n
+  on conflict do nothing returning id`;
+
+const PENDING = `select ${jsonRow(events, "e")} as event from events e
+  where e.account_id = $1 and e.status = 'pending' and e.at <= $2::timestamptz order by e.at, e.seq limit $3::int`;
 
 function rowOf(event: NewEvent) {
   return {

@@ -41,11 +41,7 @@ export function postgresPlaybooks(): Playbooks {
       }),
 
     async current(tx) {
-      const rows = await inside(tx)
-        .select({ hash: playbookVersions.hash })
-        .from(playbookVersions)
-        .where(eq(playbookVersions.isCurrent, true))
-        .orderBy(asc(playbookVersions.playbook));
+      const rows = await ask<{ hash: string }>(tx, CURRENT, []);
       const plans: Plan[] = [];
       for (const { hash } of rows) {
         const plan = await playbooks.plan(tx, hash);
@@ -150,6 +146,7 @@ export function postgresPlaybooks(): Playbooks {
 }
 
 const HASH_OF = "select hash from configurations where kind = $1";
+const CURRENT = "select hash from playbook_versions where is_current order by playbook";
 const HASHES = "select kind, hash from configurations";
 
 const COLUMNS = {

@@ -27,12 +27,7 @@ export const postgresRuns: Runs = {
   },
 
   async live(tx, accountId) {
-    const rows = await inside(tx)
-      .select()
-      .from(runs)
-      .where(and(eq(runs.accountId, accountId), IS_LIVE))
-      .orderBy(asc(runs.startedAt), asc(runs.id));
-    return rows.map(runOf);
+    return (await ask<{ run: Row }>(tx, LIVE, [accountId])).map(({ run }) => runOf(run));
   },
 
   async ofSubject(tx, playbook, { accountId, contactId }) {
@@ -268,6 +263,8 @@ const UNTOLD = `select coalesce((select max(l.seq) from timeline l where l.run_i
      select 1 from timeline l where l.run_id = $1 and coalesce(l.key, l.step) in (d.effect_key, d.step)
        and case d.channel when 'slack' then l.kind = 'slack.posted'
          else l.kind in ('email.sent', 'email.unknown') and coalesce(l.detail->>'to', '') = coalesce(d.contact_id, '') end)) as messages`;
+
+const LIVE = `select ${jsonRow(runs, "r")} as run from runs r where r.account_id = $1 and r.status <> 'ended' order by r.started_at, r.id`;
 
 const WITH_UNDELIVERED = `select (${GET}) as run, ${UNDELIVERED} as events`;
 

@@ -119,9 +119,9 @@ describe("transaction", () => {
       expect(inWork).toBe(1);
       inWork -= 1;
     };
-    const got = await Promise.all([1, 2, 3].map(() => database.whileLocked("dispatch:a", work)));
+    const got = await Promise.all([1, 2, 3].map(() => database.whileLocked("dispatch:a", async () => {}, work)));
     expect(got.filter(Boolean)).toHaveLength(1);
-    expect(await database.whileLocked("dispatch:a", work)).toBe(true);
+    expect(await database.whileLocked("dispatch:a", async () => {}, work)).toBe(true);
   });
 });
 
