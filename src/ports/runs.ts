@@ -10,6 +10,15 @@ import type { Tx } from "./transactions.js";
 
 export type RunStatus = "starting" | "running" | "held" | "parked" | "exiting" | "ended";
 
+/** Whom a playbook began for so often that it can't be meant: `count` times within the hour that ends at `at`. */
+export interface OftenBegun {
+  readonly playbook: string;
+  readonly accountId: string;
+  readonly contactId?: string;
+  readonly count: number;
+  readonly at: Instant;
+}
+
 /** What the store knows of a run. */
 export interface RunRow {
   /** `run/PLAYBOOK/SUBJECT/KEY/N`, also the workflow id. */
@@ -121,6 +130,8 @@ export interface Runs {
   holds(tx: Tx, accountId: string, playbook: string): Promise<readonly { name: string; holderPlaybook: string }[]>;
   /** The live run that began first; undefined if none lives. */
   oldestLive(tx: Tx): Promise<RunRow | undefined>;
+  /** Playbooks that began at least `least` times within an hour for one subject, since then: the subject, the most in an hour, and when that was. By playbook, then subject. */
+  oftenBegun(tx: Tx, since: Instant, least: number): Promise<readonly OftenBegun[]>;
   /** Runs that were enrolled before the instant and have not begun, the longest waiting first: how many, and at most `limit` of them. */
   notBegun(
     tx: Tx,

@@ -223,6 +223,12 @@ describe("by trigger", () => {
     const told =
       'Error: playbook "rescue" has begun 100 times for a-1 within an hour: do playbooks set each other off?';
     expect(faults).toEqual([told, told]);
+    // `waypost doctor` shows it.
+    const often = (since: number) => world.store.read((tx) => world.store.runs.oftenBegun(tx, since, 100));
+    expect(await often(world.clock.now() - 86_400_000)).toEqual([
+      { playbook: "rescue", accountId: "a-1", count: 100, at: world.clock.now() },
+    ]);
+    expect(await often(world.clock.now() + 1)).toEqual([]);
     // A person may.
     expect(await byHand({ contractId: "x", event: { id: "p", name: "x", at: 0, payload: {} } })).toMatchObject({
       kind: "enrolled",

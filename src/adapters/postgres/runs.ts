@@ -6,7 +6,7 @@ import { INTERNAL_EVENTS } from "../../ports/events.js";
 import { RUNS_PAGE_MAX, type RunRow, type Runs, type UntoldMessage } from "../../ports/runs.js";
 import { SENT } from "./ledger.js";
 import { UNDELIVERED, type UndeliveredEvent, undeliveredEvents, undeliveredParameters } from "./events.js";
-import { inside } from "./database.js";
+import { inside, rowsOf } from "./database.js";
 import { events, holds, runs, stretches, timeline } from "./schema.js";
 import { ask, isoOf, jsonRow, msText } from "./statement.js";
 
@@ -160,6 +160,26 @@ export const postgresRuns: Runs = {
       if (!byName.has(name)) byName.set(name, { name, holderPlaybook });
     }
     return [...byName.values()];
+  },
+
+  async oftenBegun(tx, since, least) {
+    const rows = await rowsOf<{ playbook: string; account: string; contact: string | null; n: number; at: number }>(
+      tx,
+      sql`select distinct on (playbook, account_id, contact_id) playbook, account_id as account, contact_id as contact, n, (extract(epoch from started_at) * 1000)::float8 as at
+          from (select playbook, account_id, contact_id, started_at,
+                  (count(*) over (partition by playbook, account_id, contact_id order by started_at
+                    range between interval '1 hour' preceding and current row))::int as n
+                from runs where started_at >= ${new Date(since).toISOString()}::timestamptz) as began
+          where n >= ${least}
+          order by playbook, account_id, contact_id, n desc, started_at`,
+    );
+    return rows.map(({ playbook, account, contact, n, at }) => ({
+      playbook,
+      accountId: account,
+      ...(contact === null ? {} : { contactId: contact }),
+      count: n,
+      at: Math.round(at),
+    }));
   },
 
   async oldestLive(tx) {

@@ -1,9 +1,10 @@
 import { existsSync } from "node:fs";
 import type { Command } from "commander";
 import { otherRunProblem } from "../../../adapters/temporal/temporal-workflows.js";
+import { ENROLMENTS_PER_HOUR_MAX } from "../../../engine/decide-enrol.js";
 import { ALL_EMAIL } from "../../../operations/kill-switches.js";
 import type { RunRow } from "../../../ports/runs.js";
-import { formatInstant } from "../../../values/instant.js";
+import { DAY_MS, formatInstant } from "../../../values/instant.js";
 import { EnvironmentFault, KNOWN_VARIABLES, readEnvironment } from "../../environment.js";
 import { createLogger } from "../../logger.js";
 import { type Wired, wire } from "../../wire.js";
@@ -95,6 +96,11 @@ async function examine(isOnlyReachability: boolean): Promise<Finding[]> {
           "is a worker up? its log says what it can't do; `waypost runs --status starting` lists them",
         ),
         await look("events", () => handedOn(wired), "is a worker up? its log says of which account, and why"),
+        await look(
+          "enrolments",
+          () => tooOften(wired),
+          "do playbooks set each other off? what triggers asked beyond that was refused; `waypost runs --playbook NAME --account ID` lists them",
+        ),
         await look("unmatched", () => unmatched(wired), "see `waypost unmatched`"),
         await look(
           "mail",
@@ -195,6 +201,18 @@ async function handedOn(wired: Wired): Promise<string> {
   const { count, accounts } = await store.read((tx) => store.events.stuck(tx, clock.now(), longAgo(wired), NAMED_MAX));
   if (count === 0) return "none is stuck";
   throw new Error(`${count} wait for over a minute to be handed on, of ${named(accounts, Number.POSITIVE_INFINITY)}`);
+}
+
+/** Whose limit was reached within a day: what was refused is in the worker's log alone, but the runs that were not are here. */
+async function tooOften({ store, clock }: Wired): Promise<string> {
+  const found = await store.read((tx) => store.runs.oftenBegun(tx, clock.now() - DAY_MS, ENROLMENTS_PER_HOUR_MAX));
+  const [first] = found;
+  if (first === undefined) return "none reached the limit within a day";
+  const { playbook, accountId, contactId, count, at } = first;
+  const others = found.length === 1 ? "" : `, and ${found.length - 1} more`;
+  throw new Error(
+    `"${playbook}" began ${count} times for ${contactId ?? accountId} in the hour before ${formatInstant(at)}${others}`,
+  );
 }
 
 /** No mistake by itself: they are kept until what they name arrives. */
