@@ -4,7 +4,7 @@ import type { RunEvent } from "../engine/event.js";
 import type { Model } from "../customers/model.js";
 import type { Directory } from "../customers/people.js";
 import type { FactValue } from "../expression/expression.js";
-import type { AccountCard, ContactCard } from "../ports/people.js";
+import type { AccountCard, ContactCard, PeopleAround } from "../ports/people.js";
 import type { FactSubject } from "../ports/facts.js";
 import type { RunRow, Runs } from "../ports/runs.js";
 import type { Tx } from "../ports/transactions.js";
@@ -34,6 +34,12 @@ export interface Scene {
   leftMs(): number;
   account(): Promise<AccountCard>;
   contacts(): Promise<readonly ContactCard[]>;
+  /** Has this command take account and contacts as the stretch last saw them, if it did: its claim must find them at the same version. */
+  assumePeople(): void;
+  /** undefined: nothing was assumed. */
+  assumedVersion(): string | undefined;
+  /** From here on they are read anew. */
+  forgetPeople(): void;
   directory(): Promise<Directory>;
   policy(): Promise<Policy>;
   /** The working calendar of the run's account. */
@@ -59,6 +65,8 @@ export interface Session {
   readonly turns?: number;
   /** When its time is up, by `performance.now()`. */
   readonly deadline: number;
+  /** Account and contacts as the stretch last saw them; absent where what is current depends on the run's clock. */
+  people?: PeopleAround;
   /** Ids of events that the stretch has in hand, and that are not confirmed yet. */
   readonly inHand: Set<string>;
   /** As published when the stretch first asked. */
@@ -107,11 +115,15 @@ export function sceneOf(session: Session, asOf: Instant): Scene {
   let at = asOf;
   // Faster than real time, what is current depends on whose clock is asked: the run's. What is dated later is not so yet.
   const today = ports.clock.scale === 1 ? undefined : asOf;
-  const people = once(store, async (tx) => {
-    const found = await ports.people.around(tx, run.accountId, today);
-    if (!found) throw new Error(`run ${run.id}: its account ${run.accountId} is not there`);
-    return found;
-  });
+  const readPeople = () =>
+    once(store, async (tx) => {
+      const found = await ports.people.around(tx, run.accountId, today);
+      if (!found) throw new Error(`run ${run.id}: its account ${run.accountId} is not there`);
+      if (today === undefined) session.people = found;
+      return found;
+    });
+  let people = readPeople();
+  let assumed: PeopleAround | undefined;
   const account = async () => (await people()).account;
   const subject = (contactId?: string): FactSubject => {
     const person = contactId ?? run.contactId;
@@ -136,6 +148,17 @@ export function sceneOf(session: Session, asOf: Instant): Scene {
     },
     leftMs: () => Math.max(0, session.deadline - performance.now()),
     account,
+    assumePeople() {
+      const known = session.people;
+      if (known === undefined) return;
+      assumed = known;
+      people = async () => known;
+    },
+    assumedVersion: () => assumed?.version,
+    forgetPeople() {
+      assumed = undefined;
+      people = readPeople();
+    },
     contacts: async () => (await people()).contacts,
     directory: session.directory,
     policy: session.policy,
@@ -191,11 +214,13 @@ export type Effect<O> =
  * happens whole or not at all. `work` is given the run as the store has it now, and what `beside` found. Throws `RunHasEnded`, and `Overtaken`.
  *
  * @param beside a look of the claim's own, taken under the same lock: it travels with the others, and must write nothing
+ * @param instead what makes the claim needless, as that look has shown: nothing is begun then, whatever the run must hear
  */
 export async function inClaim<T, Found = undefined>(
   scene: Scene,
   work: (tx: Tx, run: RunRow, found: Found) => Promise<T>,
   beside?: (tx: Tx) => Promise<Found>,
+  instead?: (found: Found) => T | undefined,
 ): Promise<{ kind: "events"; events: readonly RunEvent[] } | { kind: "done"; value: T }> {
   const { store } = scene.ports;
   return store.transaction(async (tx) => {
@@ -208,6 +233,8 @@ export async function inClaim<T, Found = undefined>(
       scene.look(tx, scene.now()),
       beside?.(tx),
     ]);
+    const needless = instead?.(found as Found);
+    if (needless !== undefined) return { kind: "done", value: needless };
     const { run = scene.run, events } = look;
     if (run.status === "ended") throw new RunHasEnded(run);
     if (scene.turns !== undefined && run.turns > scene.turns) throw new Overtaken(run.id);

@@ -1,9 +1,12 @@
 import type { Suppression } from "../engine/decide-send.js";
 import type { Instant } from "../values/instant.js";
+import type { DeliveryRow } from "./ledger.js";
 import type { Tx } from "./transactions.js";
 
 /** One mail that is about to be decided about. */
 export interface MailQuestion {
+  readonly runId: string;
+  readonly effectKey: string;
   readonly accountId: string;
   readonly playbook: string;
   readonly contactId: string;
@@ -24,6 +27,10 @@ export interface MailQuestion {
 
 /** What decides about a mail and may change at any moment. */
 export interface MailFindings {
+  /** What the ledger has of the effect, by key. */
+  readonly rows: readonly DeliveryRow[];
+  /** `PeopleAround.version` as it is now. */
+  readonly peopleVersion: string;
   /** Kill switches that are on. */
   readonly switches: readonly string[];
   /** Of the address, whatever the category, as they stood at the instant. */

@@ -23,17 +23,21 @@ export interface ContactCard extends ContactPerson {
   readonly timezone: string | null;
 }
 
+/** An account and everyone at it. */
+export interface PeopleAround {
+  readonly account: AccountCard;
+  readonly contacts: readonly ContactCard[];
+  /** Another as soon as anything of it is: `MailFindings.peopleVersion`. */
+  readonly version: string;
+}
+
 /** Who there is. A mail goes to today's champion: current values, or where domain time is not real time, those of the instant that is "today". */
 export interface People {
   account(tx: Tx, id: string, asOf?: Instant): Promise<AccountCard | undefined>;
   /** All contacts of the account, those who left too. */
   contacts(tx: Tx, accountId: string, asOf?: Instant): Promise<ContactCard[]>;
   /** Both at once; undefined where there is no such account. */
-  around(
-    tx: Tx,
-    accountId: string,
-    asOf?: Instant,
-  ): Promise<{ readonly account: AccountCard; readonly contacts: readonly ContactCard[] } | undefined>;
+  around(tx: Tx, accountId: string, asOf?: Instant): Promise<PeopleAround | undefined>;
   /** Everyone of ours, and every absence. A company's CS team: hundreds of rows at most. */
   directory(tx: Tx): Promise<Directory>;
   /** The colleague with this Slack user id, else with this e-mail address (any case). */

@@ -33,6 +33,8 @@ function mail(key: string, more: Partial<NewDelivery> = {}): NewDelivery {
 
 function asked(more: Partial<MailQuestion> = {}): Promise<MailFindings> {
   const question = {
+    runId: "run-0",
+    effectKey: "welcome",
     accountId: "a-1",
     playbook: "onboarding",
     contactId: "c-1",
@@ -47,7 +49,16 @@ function asked(more: Partial<MailQuestion> = {}): Promise<MailFindings> {
   return stage.store.read((tx) => stage.ports.mailGrounds.read(tx, question));
 }
 
-const NOTHING = { switches: [], suppressions: [], holders: [], counted: [], waiting: [], hasTask: false };
+const NOTHING = {
+  rows: [],
+  peopleVersion: null,
+  switches: [],
+  suppressions: [],
+  holders: [],
+  counted: [],
+  waiting: [],
+  hasTask: false,
+};
 
 test("of a person that nothing is known of", async () => {
   expect(await asked()).toEqual(NOTHING);
@@ -106,4 +117,29 @@ test("suppressions of the address by then, holds of the account, switches, and t
     hasTask: true,
   });
   expect((await asked({ at: T0 + HOUR })).suppressions).toHaveLength(2);
+});
+
+test("what the ledger has of the effect; and whether anybody at the account is another than when they were last read", async () => {
+  const { ledger, people } = stage.ports;
+  const [a, b] = [mail("both-1", { effectKey: "both" }), mail("both-2", { effectKey: "both" })];
+  await stage.write((tx) => ledger.pin(tx, [a, b]));
+  const found = await asked({ runId: "run-1", effectKey: "both" });
+  expect(found.rows).toEqual(await stage.store.read((tx) => ledger.ofEffect(tx, "run-1", "both")));
+  expect(found.rows.map(({ key }) => key)).toEqual(["both-1", "both-2"]);
+
+  await stage.account("v-1", {});
+  await stage.contact("v-c", "v-1");
+  const version = async () => {
+    const read = await stage.store.read((tx) => people.around(tx, "v-1"));
+    expect((await asked({ accountId: "v-1" })).peopleVersion).toBe(read?.version);
+    return read?.version;
+  };
+  const first = await version();
+  expect(await version()).toBe(first);
+  await stage.contact("v-c", "v-1", { email: "other@v-1.example" });
+  const second = await version();
+  await stage.contact("v-d", "v-1");
+  const third = await version();
+  await stage.account("v-1", { csm: "bob" });
+  expect(new Set([first, second, third, await version()]).size).toBe(4);
 });

@@ -50,6 +50,28 @@ describe("e-mail", () => {
     expect(stage.mailer.inbox).toHaveLength(1);
   });
 
+  test("the mails of one stretch go to whoever is the champion as each is claimed", async () => {
+    const { mailer } = stage.ports;
+    const changes = [
+      () => stage.contact(champion, account, { email: "moved@elsewhere.example" }),
+      () => stage.contact(champion, account, { is_active: false }),
+    ];
+    const ports = {
+      ...stage.ports,
+      mailer: {
+        ...mailer,
+        send: async (...given: Parameters<typeof mailer.send>) => {
+          const result = await mailer.send(...given);
+          await changes.shift()?.();
+          return result;
+        },
+      },
+    };
+    const { outcomes } = await performOn(ports, run, [email("a"), email("b"), email("c")]);
+    expect(sentTo()).toEqual([`${champion}@${account}.example`, "moved@elsewhere.example"]);
+    expect(outcomes["c"]).toMatchObject({ kind: "emailed", deliveries: [] });
+  });
+
   test("each: everyone of the role, a dead address told apart", async () => {
     await stage.contact(`dan-${number}`, account, { first_name: "Dan", locale: "pl-PL" });
     stage.mailer.trouble({ kind: "refused", permanent: true, suppress: true });

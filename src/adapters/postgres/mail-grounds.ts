@@ -1,11 +1,26 @@
 import type { MailFindings, MailGrounds } from "../../ports/mail-grounds.js";
 import { COUNTED } from "./ledger.js";
-import { ask, isoOf, msText } from "./statement.js";
+import { peopleVersion } from "./people.js";
+import { deliveries } from "./schema.js";
+import { ask, isoOf, jsonRow, msText } from "./statement.js";
 
 /** What decides about a mail, in one statement. */
 export const postgresMailGrounds: MailGrounds = {
   async read(tx, question) {
-    const { accountId, playbook, contactId, email, key, at, cappedSince, exempt, releasedAt, taskKey } = question;
+    const {
+      runId,
+      effectKey,
+      accountId,
+      playbook,
+      contactId,
+      email,
+      key,
+      at,
+      cappedSince,
+      exempt,
+      releasedAt,
+      taskKey,
+    } = question;
     const [found] = await ask<Found>(tx, GROUNDS, [
       contactId,
       email?.toLowerCase() ?? null,
@@ -17,6 +32,8 @@ export const postgresMailGrounds: MailGrounds = {
       key,
       releasedAt === undefined ? null : isoOf(releasedAt),
       taskKey,
+      runId,
+      effectKey,
     ]);
     const { lastSentAt, waiting, ...rest } = found as Found;
     return {
@@ -48,4 +65,6 @@ const GROUNDS = `select
   (select coalesce(json_agg(json_build_object('key', d.key, 'priority', d.priority, 'until', ${msText("d.deferred_until")}) order by d.key), '[]')
    ${OTHERS} ${COUNTS} and d.status in ('pending', 'retry') and d.due_at <= $3::timestamptz
      and (d.stale_at is null or d.stale_at >= $3::timestamptz)) as waiting,
-  exists (select 1 from tasks t where t.effect_key = $10) as "hasTask"`;
+  exists (select 1 from tasks t where t.effect_key = $10) as "hasTask",
+  (select coalesce(json_agg(${jsonRow(deliveries, "d")} order by d.key), '[]') from deliveries d where d.run_id = $11 and d.effect_key = $12) as rows,
+  ${peopleVersion("$4")} as "peopleVersion"`;

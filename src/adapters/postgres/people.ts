@@ -27,7 +27,7 @@ export function postgresPeople(): People {
     },
     async around(tx, accountId, asOf) {
       const [[row], then] = await Promise.all([
-        ask<{ account: AccountRow; contacts: ContactRow[] }>(tx, AROUND, [
+        ask<{ account: AccountRow; contacts: ContactRow[]; version: string }>(tx, AROUND, [
           accountId,
           asOf === undefined ? null : isoOf(asOf),
         ]),
@@ -37,6 +37,7 @@ export function postgresPeople(): People {
         row && {
           account: accountCard(row.account, then),
           contacts: row.contacts.map((contact) => contactCard(contact, then)),
+          version: row.version,
         }
       );
     },
@@ -71,7 +72,13 @@ const FIELDS_AT = `select distinct on (entity, entity_id, field) entity, entity_
 type AccountRow = typeof accounts.$inferSelect;
 type ContactRow = typeof contacts.$inferSelect;
 
-const AROUND = `select ${jsonRow(accounts, "a")} as account,
+/** SQL: changes with every write to the account or one of its contacts, also with one that comes or goes. */
+export function peopleVersion(accountId: string): string {
+  return `(select va.xmin::text || ':' || coalesce((select string_agg(vc.id || ' ' || vc.xmin::text, ',' order by vc.id) from contacts vc
+    where vc.account_id = va.id), '') from accounts va where va.id = ${accountId})`;
+}
+
+const AROUND = `select ${jsonRow(accounts, "a")} as account, ${peopleVersion("$1")} as version,
   (select coalesce(json_agg(${jsonRow(contacts, "c")} order by c.id), '[]') from contacts c
    where c.account_id = a.id and ($2::timestamptz is null or c.created_at <= $2::timestamptz)) as contacts
   from accounts a where a.id = $1`;

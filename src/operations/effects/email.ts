@@ -90,16 +90,27 @@ function sumUp(scene: Scene, results: readonly MailOutcome[]): Effect<Outcome> {
   };
 }
 
+type Pinning = { readonly rows: readonly Pinned[]; readonly claimed?: Claimed };
+
 async function pinRecipients(
   scene: Scene,
   command: EmailCommand,
-): Promise<
-  { kind: "rows"; rows: readonly Pinned[]; claimed?: Claimed } | { kind: "events"; events: readonly RunEvent[] }
-> {
-  const { ledger, store } = scene.ports;
-  const known = await store.read((tx) => ledger.ofEffect(tx, scene.run.id, command.key));
-  if (known.length > 0) return { kind: "rows", rows: known };
+): Promise<({ kind: "rows" } & Pinning) | { kind: "events"; events: readonly RunEvent[] }> {
+  // Whoever the stretch has seen a moment ago is mostly who is there now; the claim knows.
+  scene.assumePeople();
+  const pinned = await pinOnce(scene, command);
+  if (pinned.kind === "events") return pinned;
+  if (pinned.value !== "changed") return { kind: "rows", ...pinned.value };
+  scene.forgetPeople();
+  const again = await pinOnce(scene, command);
+  if (again.kind === "events") return again;
+  if (again.value === "changed") throw new Error(`run ${scene.run.id}: people can't change who were not assumed`);
+  return { kind: "rows", ...again.value };
+}
 
+/** `changed`: account or contacts are not those that were assumed, and nothing was begun. */
+async function pinOnce(scene: Scene, command: EmailCommand): ReturnType<typeof inClaim<Pinning | "changed">> {
+  const { ledger } = scene.ports;
   const [policy, account, contacts] = await Promise.all([scene.policy(), scene.account(), scene.contacts()]);
   const openForCsm = await taskForCsm(scene);
   const now = scene.now();
@@ -107,18 +118,18 @@ async function pinRecipients(
   const recipients = recipientsOf(command.to, contacts, scene.run.contactId);
   const fresh = recipients.map((contact) => rowFor(scene, command, contact, account.locale, policy));
   const [row] = fresh;
-  const pin = async (
-    tx: Tx,
-    run: RunRow,
-    found: MailFindings,
-  ): Promise<{ rows: readonly Pinned[]; claimed?: Claimed }> => {
+  const needless = ({ rows, peopleVersion }: MailFindings): Pinning | "changed" | undefined => {
+    const assumed = scene.assumedVersion();
+    if (assumed !== undefined && assumed !== peopleVersion) return "changed";
+    return rows.length > 0 ? { rows } : undefined;
+  };
+  const pin = async (tx: Tx, run: RunRow, found: MailFindings): Promise<Pinning> => {
     if (found.hasTask) return { rows: [] };
     if (row !== undefined && fresh.length === 1) {
       // The ordinary case: taken in the same transaction.
       const claimed = await claimIn(scene, tx, run, command, { row, isFresh: true }, recipients[0], now, found);
-      return claimed === undefined
-        ? { rows: await ledger.ofEffect(tx, scene.run.id, command.key) }
-        : { rows: [row], claimed };
+      if (claimed === undefined) throw new Error(`delivery ${row.key} was pinned without the account's lock`);
+      return { rows: [row], claimed };
     }
     if (fresh.length > 0) return { rows: await ledger.pin(tx, fresh) };
     const who = command.to.kind === "subject" ? "contact" : command.to.role.replaceAll("_", " ");
@@ -131,8 +142,12 @@ async function pinRecipients(
     });
     return { rows: [] };
   };
-  const pinned = await inClaim(scene, pin, (tx) => groundsOf(scene, tx, command, policy, row, recipients[0], now));
-  return pinned.kind === "events" ? pinned : { kind: "rows", ...pinned.value };
+  return inClaim<Pinning | "changed", MailFindings>(
+    scene,
+    pin,
+    (tx) => groundsOf(scene, tx, command, policy, row, recipients[0], now),
+    needless,
+  );
 }
 
 /** A row of the ledger that the mail has, or has just got. */
@@ -366,6 +381,7 @@ async function claimMail(
 ): Promise<Claimed | { kind: "events"; events: readonly RunEvent[] }> {
   const now = scene.now();
   // Read before the transaction: within it they would take a second connection.
+  if (scene.assumedVersion() !== undefined) scene.forgetPeople();
   const contact = (await scene.contacts()).find(({ id }) => id === row.contactId);
   const [policy] = await Promise.all([scene.policy(), scene.account(), scene.customerCalendar()]);
   const claimed = await claim(
@@ -445,6 +461,8 @@ async function groundsOf(
 ): Promise<MailFindings> {
   const { releasedAt, accountId, playbook } = scene.run;
   return scene.ports.mailGrounds.read(tx, {
+    runId: scene.run.id,
+    effectKey: command.key,
     accountId,
     playbook,
     contactId: row?.contactId ?? "",

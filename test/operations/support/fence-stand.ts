@@ -147,7 +147,7 @@ export function stoppingAt(ports: PerformPorts, point: Point, stop: () => Promis
     hasStopped = true;
     await stop();
   };
-  const { store, ledger, mailer, slack } = ports;
+  const { store, ledger, people, mailer, slack } = ports;
   const afterClaim = async <T>(result: T): Promise<T> => {
     if (hasClaimed) await at("claimed");
     return result;
@@ -161,11 +161,6 @@ export function stoppingAt(ports: PerformPorts, point: Point, stop: () => Promis
     },
     ledger: {
       ...ledger,
-      async ofEffect(...given) {
-        const rows = await ledger.ofEffect(...given);
-        await at("looked");
-        return rows;
-      },
       async read(...given) {
         const row = await ledger.read(...given);
         await at("looked");
@@ -192,6 +187,14 @@ export function stoppingAt(ports: PerformPorts, point: Point, stop: () => Promis
         const isMine = await ledger.settle(...given);
         await at("written");
         return isMine;
+      },
+    },
+    people: {
+      ...people,
+      async around(...given) {
+        const found = await people.around(...given);
+        await at("looked");
+        return found;
       },
     },
     mailer: {
