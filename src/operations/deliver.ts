@@ -40,6 +40,16 @@ export type Standing =
   /** Nothing is on the wire and the row is free: decide again, then claim. */
   | { readonly kind: "free" };
 
+/**
+ * After so many attempts (with the usual back-off some ten minutes) that a server did not take a message, and after as many again, somebody is told. What is
+ * refused for good, or unknown, has a way of its own.
+ */
+export function isStalled(row: DeliveryRow): boolean {
+  return row.attempts > 0 && row.attempts % STALLED_ATTEMPTS === 0;
+}
+
+const STALLED_ATTEMPTS = 8;
+
 const FINAL: readonly DeliveryStatus[] = ["sent", "rejected", "unknown", "resolved", "held", "skipped", "withdrawn"];
 const POLL_MS = 100;
 /** Slack shows a message in the history a little later than it answers: missing must be said twice. */

@@ -5,7 +5,7 @@ import type { SlackBody } from "../ports/composer.js";
 import type { DeliveryRow } from "../ports/ledger.js";
 import { StoreUnavailable, type Tx } from "../ports/transactions.js";
 import type { Instant } from "../values/instant.js";
-import { type Conversation, deliver, follow, isFinal, type Standing } from "./deliver.js";
+import { type Conversation, deliver, follow, isFinal, isStalled, type Standing } from "./deliver.js";
 import { deliveryId } from "./delivery-id.js";
 import type { DeskPorts } from "./perform-ports.js";
 import { taskBody } from "./tasks/task-message.js";
@@ -171,8 +171,10 @@ async function conversationOf(ports: DeskPorts, row: DeliveryRow, body: SlackBod
         case "posted":
           return { kind: "accepted", details: { slackChannel: result.channel, slackTs: result.ts } };
         case "limited":
+          saySlackStalls(ports, row, "rate limited");
           return { kind: "refused", permanent: false, reason: "rate limited", afterMs: result.retryAfterMs };
         case "refused":
+          if (!result.permanent) saySlackStalls(ports, row, result.reason);
           return { kind: "refused", permanent: result.permanent, reason: result.reason };
         case "unknown":
           return result;
@@ -187,6 +189,12 @@ async function conversationOf(ports: DeskPorts, row: DeliveryRow, body: SlackBod
       return found ? { slackChannel: found.channel, slackTs: found.ts } : found;
     },
   };
+}
+
+/** Slack itself can't tell anybody: the log does. */
+function saySlackStalls(ports: DeskPorts, row: DeliveryRow, reason: string): void {
+  if (isStalled(row))
+    ports.onFault?.(`Slack takes no messages: delivery ${row.key}, attempt ${row.attempts}`, new Error(reason));
 }
 
 /** The Slack user of one of ours, remembered once it was found by address; a channel as it is. */

@@ -13,6 +13,8 @@ const FIRST = seedOr(1);
 /** Of each channel, for each seed. */
 const SENDS = CASES === undefined ? 150 : 450;
 const CLAIMERS = 4;
+/** Of them at one message; more, and they would take the row from one another for ever. */
+const AT_ONCE = 3;
 
 /** What one message meets: servers that misbehave, claimers that stop. */
 interface Trouble {
@@ -132,13 +134,15 @@ async function claimUntilDone(
   random: Random,
   struck: Set<number>,
 ): Promise<number> {
-  const left = new Map(sends.map((send) => [send.number, { send, notBefore: 0, heard: [] as string[] }]));
+  const left = new Map(sends.map((send) => [send.number, { send, notBefore: 0, inHand: 0, heard: [] as string[] }]));
   const asleep: Promise<void>[] = [];
   const deadline = performance.now() + 300_000;
   let stopped = 0;
 
   const pick = (): Send | undefined => {
-    const ready = [...left.values()].filter(({ notBefore }) => notBefore <= performance.now());
+    const ready = [...left.values()].filter(
+      ({ notBefore, inHand }) => notBefore <= performance.now() && inHand < AT_ONCE,
+    );
     return ready.length === 0 ? undefined : random.pick(ready.slice(0, 60)).send;
   };
   async function work(ports: FenceStand["claimers"][number]): Promise<void> {
@@ -164,11 +168,13 @@ async function claimUntilDone(
               leave();
               return sleeping;
             });
-      const attempt = performOn(fated, send.run, [send.command], { confirm: left.get(send.number)?.heard ?? [] });
+      const entry = left.get(send.number);
+      if (entry) entry.inHand += 1;
+      const attempt = performOn(fated, send.run, [send.command], { confirm: entry?.heard ?? [] });
       attempt.catch(() => {});
       const result = await Promise.race([attempt, hasStopped]);
+      if (entry) entry.inHand -= 1;
       if (result === "stopped") continue;
-      const entry = left.get(send.number);
       if (result.outcomes["send"]) left.delete(send.number);
       else if (entry) {
         entry.notBefore = performance.now() + Math.min(result.retry?.afterMs ?? 0, 500);

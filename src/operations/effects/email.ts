@@ -22,10 +22,11 @@ import type { RunRow } from "../../ports/runs.js";
 import type { Task } from "../../ports/tasks.js";
 import type { Tx } from "../../ports/transactions.js";
 import type { Instant } from "../../values/instant.js";
-import { type Conversation, deliver, follow, isFinal } from "../deliver.js";
+import { type Conversation, deliver, follow, isFinal, isStalled } from "../deliver.js";
 import { deliveryId } from "../delivery-id.js";
 import { isHeldNow } from "../held-now.js";
 import { mailCompanyOf } from "../mail-company.js";
+import { putNotices } from "../outbox.js";
 import { type Effect, effectId, inClaim, type Scene } from "../scene.js";
 import { HELD_MAIL_OUTCOMES, heldMailTask } from "../tasks/held-mail.js";
 import { openTask, type TaskToOpen } from "../tasks/open-task.js";
@@ -623,6 +624,7 @@ function conversationOf(scene: Scene, row: DeliveryRow, { message, kept }: Ready
         case "refused": {
           const permanent = result.permanent && !result.ours;
           if (permanent) await bounced(scene, row, message.envelope.to, result.suppress);
+          else if (result.reason !== "fence" && isStalled(row)) await tellOfStall(scene, row, result.reason);
           if (result.ours)
             scene.ports.onFault?.(`delivery ${row.key}: our own sending was refused`, new Error(result.reason));
           return { kind: "refused", permanent, reason: result.reason };
@@ -670,6 +672,31 @@ async function bounced(scene: Scene, row: DeliveryRow, address: string, isDead: 
       clock.now(),
     );
   });
+}
+
+/** The channel for alarms hears, once an hour, that the mail server doesn't take mail; the mail itself is tried on. */
+async function tellOfStall(scene: Scene, row: DeliveryRow, reason: string): Promise<void> {
+  const { ports } = scene;
+  const [account, policy, at] = [await scene.account(), await scene.policy(), scene.now()];
+  const key = `!mail-stalled|${new Date(at).toISOString().slice(0, 13)}|slack`;
+  const text = `Mail is not going out: the e-mail "${row.template}" was tried ${row.attempts} times, last answer "${reason}". It is tried on; others may be waiting, too.`;
+  const body = ports.composer.nudge({
+    deliveryId: deliveryId(key),
+    text,
+    actions: [],
+    account: { id: account.id, name: account.name },
+    playbook: scene.run.playbook,
+    playbookTitle: scene.plan.title,
+    run: scene.run.id,
+    step: row.step ?? row.effectKey,
+  });
+  const to = { channel: policy.slack.alertsChannel };
+  try {
+    await ports.store.transaction((tx) => putNotices(ports, tx, [{ key, to, body, accountId: account.id, at }]));
+  } catch (error) {
+    // That the mail is tried again must not hang on it.
+    ports.onFault?.(`delivery ${row.key}: that it stalls could not be told`, error);
+  }
 }
 
 /** Silence, and nobody to ask: what policy.yaml says. `hold` gives it to a person. */

@@ -6,6 +6,7 @@ import type { Command } from "../../../src/engine/command.js";
 import { startDesk } from "../../../src/local/desk.js";
 import { startMailbox } from "../../../src/local/mailbox.js";
 import type { PerformPorts } from "../../../src/operations/perform-ports.js";
+import { startTcpProxy } from "../../support/tcp-proxy.js";
 import { command, DAY, email, openStage, T0 } from "./stage.js";
 
 /** One message that has to go out once. */
@@ -38,6 +39,7 @@ export async function openFenceStand({ claimers, canBeAsked = true }: FenceStand
   const stage = await openStage();
   const mailbox = await startMailbox();
   const desk = await startDesk({ signingSecret: "s", keep: 100_000 });
+  const [smtpDoor, slackDoor] = [await startTcpProxy(hostOf(mailbox.smtpUrl)), await startTcpProxy(hostOf(desk.url))];
   const databases: Database[] = [];
   const faults: string[] = [];
 
@@ -49,11 +51,15 @@ export async function openFenceStand({ claimers, canBeAsked = true }: FenceStand
       ...stage.ports,
       store: postgresStore(database),
       mailer: createSmtpMailer({
-        url: mailbox.smtpUrl,
+        url: `smtp://127.0.0.1:${smtpDoor.port}`,
         replyTimeoutMs: TIMES.smtpReplyMs,
         ...(canBeAsked ? { mailboxUrl: mailbox.httpUrl } : {}),
       }),
-      slack: createSlackPoster({ token: "xoxb-1", apiUrl: desk.apiUrl, timeoutMs: TIMES.slackReplyMs }),
+      slack: createSlackPoster({
+        token: "xoxb-1",
+        apiUrl: `http://127.0.0.1:${slackDoor.port}/api/`,
+        timeoutMs: TIMES.slackReplyMs,
+      }),
       composer: {
         ...stage.ports.composer,
         // As the real one heads a mail: the mailbox counts by Message-ID.
@@ -75,15 +81,19 @@ export async function openFenceStand({ claimers, canBeAsked = true }: FenceStand
     stage,
     mailbox,
     desk,
+    /** In front of the two, to be shut. */
+    smtpDoor,
+    slackDoor,
     /** Told by the claimers of what they got over. */
     faults,
     claimers: Array.from({ length: claimers }, claimer),
 
-    /** As many mails, and as many Slack messages, five runs to an account, each to a place of its own. */
-    async sends(mails: number, nudges: number): Promise<Send[]> {
-      const sends = Array.from({ length: mails + nudges }, (_, number): Send => {
+    /** As many mails, and as many Slack messages, five runs to an account, each to a place of its own; numbered from `first`. */
+    async sends(mails: number, nudges: number, first = 0): Promise<Send[]> {
+      const sends = Array.from({ length: mails + nudges }, (_, index): Send => {
+        const number = first + index;
         const accountId = `a-${Math.floor(number / 5)}`;
-        const isMail = number < mails;
+        const isMail = index < mails;
         const base = { number, accountId, contactId: `c-${number}`, run: `run/fence/${number}` };
         const place = isMail ? `c-${number}@${accountId}.example` : `#s-${number}`;
         const to = { kind: "channel", channel: place } as const;
@@ -121,12 +131,17 @@ export async function openFenceStand({ claimers, canBeAsked = true }: FenceStand
     },
 
     async close(): Promise<void> {
+      await Promise.all([smtpDoor.stop(), slackDoor.stop()]);
       await mailbox.stop();
       await desk.stop();
       await Promise.all(databases.map((database) => database.close()));
       await stage.close();
     },
   };
+}
+
+function hostOf(url: string): string {
+  return new URL(url).host;
 }
 
 export type FenceStand = Awaited<ReturnType<typeof openFenceStand>>;
