@@ -4,7 +4,33 @@ import { addDuration } from "../values/add-duration.js";
 import type { Calendar } from "../values/calendar.js";
 import { escapeIdPart } from "../values/ids.js";
 import { formatInstant, type Instant } from "../values/instant.js";
-import type { Plan } from "./plan.js";
+import { type RunEvent, SYSTEM_EVENTS } from "./event.js";
+import type { Plan, Trigger } from "./plan.js";
+
+/** Whether a trigger of the plan (`index` in `enroll.when`) waits for such an event, its `where` aside. */
+export function namesEvent(
+  trigger: Trigger,
+  index: number,
+  { playbook }: Pick<Plan, "playbook">,
+  { name, payload }: Pick<RunEvent, "name" | "payload">,
+): boolean {
+  switch (trigger.kind) {
+    case "event":
+      return name === trigger.event;
+    case "enters":
+      return name === SYSTEM_EVENTS.segmentEntered && payload["segment"] === trigger.segment;
+    case "leaves":
+      return name === SYSTEM_EVENTS.segmentLeft && payload["segment"] === trigger.segment;
+    case "health":
+      // A first status, a model change, an override or its expiry enrol nobody: language.md, "Health triggers".
+      return name === SYSTEM_EVENTS.healthChanged && payload["to"] === trigger.becomes && payload["cause"] === "data";
+    case "before":
+    case "every":
+      return name === SYSTEM_EVENTS.triggerDue && payload["playbook"] === playbook && payload["trigger"] === index;
+    case "manual":
+      return false;
+  }
+}
 
 export type EnrolRefusal = "unknown_playbook" | "no_subject" | "condition" | "no_key" | "again" | "inputs";
 

@@ -53,6 +53,12 @@ export const SYSTEM_EVENTS = {
   healthChanged: "health.changed",
   /** `{ milestone }` */
   milestoneReached: "milestone.reached",
+  /** `{ segment }` */
+  segmentEntered: "segment.entered",
+  /** `{ segment }` */
+  segmentLeft: "segment.left",
+  /** A `before` or `every` trigger fell due for the account. `{ playbook, trigger }`: its index in `enroll.when`. */
+  triggerDue: "enrol.due",
 } as const;
 
 /** What drives `advance`. */

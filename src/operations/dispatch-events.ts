@@ -1,4 +1,5 @@
-import { type RunEvent, SYSTEM_EVENTS } from "../engine/event.js";
+import { namesEvent } from "../engine/decide-enrol.js";
+import type { RunEvent } from "../engine/event.js";
 import type { Listens, Plan, Trigger } from "../engine/plan.js";
 import { isTrue } from "../expression/evaluate.js";
 import { INTERNAL_EVENTS, type StoredEvent } from "../ports/events.js";
@@ -9,7 +10,7 @@ import type { Instant } from "../values/instant.js";
 import { eventScopeOf } from "./event-scope.js";
 import { armBefore } from "./arm-triggers.js";
 import { enrolInto, lookupOf } from "./enrol.js";
-import { SEGMENT_EVENTS, updateSegments } from "./update-segments.js";
+import { updateSegments } from "./update-segments.js";
 
 /** Accounts that one batch looks at. */
 const ACCOUNTS_PER_BATCH = 64;
@@ -197,7 +198,7 @@ async function enrolByTrigger(
   event: StoredEvent,
   now: Instant,
 ): Promise<void> {
-  const candidates = plan.enroll.when.filter((trigger, index) => namesEvent(trigger, index, plan.playbook, event));
+  const candidates = plan.enroll.when.filter((trigger, index) => namesEvent(trigger, index, plan, event));
   if (candidates.length === 0) return;
   const { accountId, contractId } = event;
   const contactIds =
@@ -246,27 +247,6 @@ async function enrolByTrigger(
       now,
     );
     if (outcome.kind === "refused" && outcome.isTooOften) onFault?.(accountId, new Error(outcome.message));
-  }
-}
-
-/** Whether a trigger waits for such an event, its `where` aside. */
-function namesEvent(trigger: Trigger, index: number, playbook: string, event: StoredEvent): boolean {
-  const { name, payload } = event;
-  switch (trigger.kind) {
-    case "event":
-      return name === trigger.event;
-    case "enters":
-      return name === SEGMENT_EVENTS.entered && payload.segment === trigger.segment;
-    case "leaves":
-      return name === SEGMENT_EVENTS.left && payload.segment === trigger.segment;
-    case "health":
-      // A first status, a model change, an override or its expiry enrol nobody: language.md, "Health triggers".
-      return name === SYSTEM_EVENTS.healthChanged && payload.to === trigger.becomes && payload.cause === "data";
-    case "before":
-    case "every":
-      return name === INTERNAL_EVENTS.due && payload.playbook === playbook && payload.trigger === index;
-    case "manual":
-      return false;
   }
 }
 

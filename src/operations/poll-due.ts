@@ -1,8 +1,9 @@
+import { SYSTEM_EVENTS } from "../engine/event.js";
 import { isLocal } from "../engine/scope.js";
 import { isTrue } from "../expression/evaluate.js";
 import { references } from "../expression/references.js";
 import type { DueItem, DueKind } from "../ports/due.js";
-import { INTERNAL_EVENTS, type NewEvent } from "../ports/events.js";
+import type { NewEvent } from "../ports/events.js";
 import type { Ports } from "../ports/store.js";
 import { type LogicalOrder, OUT_OF_ORDER } from "../ports/order.js";
 import { StoreUnavailable, type Tx } from "../ports/transactions.js";
@@ -98,8 +99,8 @@ async function beforeIsDue({ store }: Ports, tx: Tx, item: DueItem, now: Instant
     tx,
     [
       {
-        id: `${INTERNAL_EVENTS.due}/${item.id}/${payload.date}`,
-        name: INTERNAL_EVENTS.due,
+        id: `${SYSTEM_EVENTS.triggerDue}/${item.id}/${payload.date}`,
+        name: SYSTEM_EVENTS.triggerDue,
         at: item.at,
         accountId,
         contactId: payload.contact,
@@ -140,8 +141,8 @@ async function everyIsDue({ store }: Ports, tx: Tx, item: DueItem, now: Instant)
     tx,
     matching.map(
       ({ id }): NewEvent => ({
-        id: `${INTERNAL_EVENTS.due}/${item.id}/${item.at}/${id}`,
-        name: INTERNAL_EVENTS.due,
+        id: `${SYSTEM_EVENTS.triggerDue}/${item.id}/${item.at}/${id}`,
+        name: SYSTEM_EVENTS.triggerDue,
         at: item.at,
         accountId: id,
         payload: { playbook, trigger },

@@ -1,3 +1,4 @@
+import { SYSTEM_EVENTS } from "../engine/event.js";
 import type { Segments } from "../customers/model.js";
 import { isTrue } from "../expression/evaluate.js";
 import { references } from "../expression/references.js";
@@ -7,7 +8,6 @@ import type { Tx } from "../ports/transactions.js";
 import type { Instant } from "../values/instant.js";
 
 /** Names of the events that entering and leaving append; payload `{ segment }`. */
-export const SEGMENT_EVENTS = { entered: "segment.entered", left: "segment.left" } as const;
 
 /**
  * Brings the accounts' memberships up to date as of the instant; how many changed. `changed`: only segments that mention
@@ -47,7 +47,7 @@ export async function updateSegments(
       if (isMember === (members.get(segment.name)?.has(accountId) ?? false)) continue;
       changes += 1;
       await store.customers.setSegmentMember(tx, segment.name, accountId, isMember, at);
-      const name = isMember ? SEGMENT_EVENTS.entered : SEGMENT_EVENTS.left;
+      const name = isMember ? SYSTEM_EVENTS.segmentEntered : SYSTEM_EVENTS.segmentLeft;
       events.push({
         id: `${name}/${segment.name}/${accountId}/${cause}`,
         name,

@@ -38,8 +38,6 @@ export interface UnmatchedEvent {
 export const INTERNAL_EVENTS = {
   /** A run was enrolled: its workflow is to be started. `{ holds }`, for the run. */
   enrolled: "run.enrolled",
-  /** A `before` or `every` trigger fell due for the account. `{ playbook, trigger }`: its index in `enroll.when`. */
-  due: "enrol.due",
 } as const;
 
 /** An event as it is kept. */

@@ -4,7 +4,7 @@
  */
 import type { Model, Segments } from "../customers/model.js";
 import { newRun } from "../engine/advance.js";
-import { applicantOf, decideEnrol, type EnrolRefusal } from "../engine/decide-enrol.js";
+import { applicantOf, decideEnrol, type EnrolRefusal, namesEvent } from "../engine/decide-enrol.js";
 import { type RunEvent, SYSTEM_EVENTS } from "../engine/event.js";
 import type { Plan, Trigger } from "../engine/plan.js";
 import type { Policy } from "../engine/policy.js";
@@ -83,9 +83,6 @@ interface DueStart {
   readonly subject: SimulatedSubject;
   readonly trigger: number;
 }
-
-/** A `before` trigger fell due; `{ playbook, trigger }`: its index in `enroll.when`. */
-const DUE_EVENT = "enrol.due";
 
 class Simulation {
   private readonly world: SimulatedWorld;
@@ -178,7 +175,7 @@ class Simulation {
       this.due.delete(id);
       this.world.append({
         id: `enrol.due/${id}/${this.armed.get(id)}`,
-        name: DUE_EVENT,
+        name: SYSTEM_EVENTS.triggerDue,
         at: start.at,
         ...start.subject,
         payload: { playbook: start.plan.playbook, trigger: start.trigger },
@@ -231,7 +228,7 @@ class Simulation {
   // ── enrolment ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   private enrolBy(plan: Plan, event: LoggedEvent): void {
-    const candidates = plan.enroll.when.filter((trigger, i) => namesEvent(trigger, event, plan.playbook, i));
+    const candidates = plan.enroll.when.filter((trigger, i) => namesEvent(trigger, i, plan, event));
     if (candidates.length === 0) return;
     const contactIds =
       plan.subject === "account"
@@ -429,7 +426,7 @@ class Simulation {
       if (isMember) this.members.add(key);
       else this.members.delete(key);
       if (cause === undefined) continue;
-      const name = isMember ? "segment.entered" : "segment.left";
+      const name = isMember ? SYSTEM_EVENTS.segmentEntered : SYSTEM_EVENTS.segmentLeft;
       this.world.append({
         id: `${name}/${segment}/${accountId}/${cause}`,
         name,
@@ -525,26 +522,5 @@ class Simulation {
     return new Promise((resolve) => {
       run.rested = resolve;
     });
-  }
-}
-
-/** Whether a trigger waits for such an event, its `where` aside. */
-function namesEvent(trigger: Trigger, event: LoggedEvent, playbook: string, index: number): boolean {
-  const { name, payload } = event;
-  switch (trigger.kind) {
-    case "event":
-      return name === trigger.event;
-    case "enters":
-      return name === "segment.entered" && payload["segment"] === trigger.segment;
-    case "leaves":
-      return name === "segment.left" && payload["segment"] === trigger.segment;
-    case "health":
-      // A first status, a model change, an override or its expiry enrol nobody: language.md, "Health triggers".
-      return name === "health.changed" && payload["to"] === trigger.becomes && payload["cause"] === "data";
-    case "before":
-    case "every":
-      return name === DUE_EVENT && payload["playbook"] === playbook && payload["trigger"] === index;
-    case "manual":
-      return false;
   }
 }
