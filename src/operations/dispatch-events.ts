@@ -1,6 +1,6 @@
 import { namesEvent } from "../engine/decide-enrol.js";
 import type { RunEvent } from "../engine/event.js";
-import type { Listens, Plan, Trigger } from "../engine/plan.js";
+import type { Listens, Plan } from "../engine/plan.js";
 import { isTrue } from "../expression/evaluate.js";
 import { INTERNAL_EVENTS, type StoredEvent } from "../ports/events.js";
 import type { RunRow } from "../ports/runs.js";
