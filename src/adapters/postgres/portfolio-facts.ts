@@ -102,8 +102,10 @@ interface Scan {
 
 /** Collects the common table expressions and joins that the columns need, each once. */
 class Sources {
-  private readonly tables = new Map<string, () => SQL>();
+  private readonly sources = new Map<string, { readonly kind: "table" | "look"; readonly query: () => SQL }>();
   private readonly scans = new Map<string, Scan>();
+  /** What is read of entities: more would be gathered for each of them. */
+  private readonly fields = { account: new Set(["timezone"]), contract: new Set(["status", "end_date"]) };
   private readonly now: SQL;
 
   constructor(private readonly request: PortfolioRequest) {
@@ -138,19 +140,29 @@ class Sources {
 
   /** To be asked when every column is there. */
   get ctes(): SQL[] {
-    return [...this.tables].map(([name, query]) => sql`${sql.identifier(name)} as (${query()})`);
+    return [...this.sources].flatMap(([name, { kind, query }]) =>
+      kind === "table" ? [sql`${sql.identifier(name)} as (${query()})`] : [],
+    );
   }
 
+  /** To be asked when every column is there. In the order in which they were added: a look may use what was added before it. */
   get joins(): SQL[] {
-    return [...this.tables.keys()].map((name) => {
+    return [...this.sources].map(([name, { kind, query }]) => {
       const alias = sql.identifier(name);
-      return sql`left join ${alias} on ${alias}.account_id = scope.account_id`;
+      return kind === "table"
+        ? sql`left join ${alias} on ${alias}.account_id = scope.account_id`
+        : sql`cross join lateral (${query()} offset 0) ${alias}`;
     });
   }
 
-  /** Adds a table expression named `name` with one row per account at most, unless it is there. */
+  /** Adds a table expression named `name` with one row per account at most, unless it is there. Grouped by account, so that the planner knows. */
   private join(name: string, query: () => SQL): void {
-    if (!this.tables.has(name)) this.tables.set(name, query);
+    if (!this.sources.has(name)) this.sources.set(name, { kind: "table", query });
+  }
+
+  /** Adds one row named `name` that is looked up for each account (`scope.account_id`), once however often it is named. */
+  private look(name: string, query: () => SQL): void {
+    if (!this.sources.has(name)) this.sources.set(name, { kind: "look", query });
   }
 
   // ── fields ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -160,14 +172,16 @@ class Sources {
     if (field === undefined) throw unknown(`${entity}.${name}`);
     this.joinFields("account");
     if (entity === "contract") this.joinFields("contract");
+    const { derived } = field;
+    for (const read of derived === undefined ? [name] : [derived.date, derived.days]) this.fields[entity].add(read);
     const table = sql.identifier(`${entity}_fields`);
     if (name === "id") {
       const value = entity === "account" ? sql`scope.account_id` : sql`${table}.entity_id`;
       return { type: "string", value, at: NO_AGE };
     }
     const changed = (of: string) => sql`(${table}.t ->> ${of}::text)::double precision`;
-    if (field.derived !== undefined) {
-      const { date, sign, days } = field.derived;
+    if (derived !== undefined) {
+      const { date, sign, days } = derived;
       const shifted = sql`(case when ${typed(table, date, "string")} and ${typed(table, days, "number")}
         and abs((case when ${typed(table, days, "number")} then ${table}.f ->> ${days}::text end)::numeric) < 1000000
         and pg_input_is_valid(left(${table}.f ->> ${date}::text, 10), 'date')
@@ -198,6 +212,7 @@ class Sources {
       default: {
         const colleague = entity === "account" ? COLLEAGUE_COLUMNS[name] : undefined;
         if (colleague === undefined) return { type: "string", value: text, at: changed(name) };
+        this.fields.account.add("csm");
         this.join(
           "csms",
           () => sql`select account_fields.account_id, users.name, users.manager_id from account_fields
@@ -212,19 +227,19 @@ class Sources {
   private joinFields(entity: "account" | "contract"): void {
     const ids = textArray(this.request.accounts);
     const whose = entity === "account" ? sql`entity_id` : sql`account_id`;
-    const latest = sql`select distinct on (entity_id, field) entity_id, account_id, field, value, ${msOf(sql`at`)} as ms
-      from field_changes where entity = ${entity} and ${whose} = any(${ids}) and at <= ${this.now}
-      order by entity_id, field, at desc, seq desc`;
-    const gathered = sql`select entity_id, min(account_id) as account_id, jsonb_object_agg(field, value) as f, jsonb_object_agg(field, ms) as t
-      from (${latest}) latest group by entity_id`;
+    const gathered =
+      () => sql`select entity_id, min(account_id) as account_id, jsonb_object_agg(field, value) as f, jsonb_object_agg(field, ms) as t
+      from (select distinct on (entity_id, field) entity_id, account_id, field, value, ${msOf(sql`at`)} as ms
+            from field_changes where entity = ${entity} and ${whose} = any(${ids}) and field = any(${textArray([...this.fields[entity]])})
+              and at <= ${this.now} order by entity_id, field, at desc, seq desc) latest group by entity_id`;
     if (entity === "account") {
-      this.join("account_fields", () => sql`select entity_id as account_id, f, t from (${gathered}) gathered`);
+      this.join("account_fields", () => sql`select entity_id as account_id, f, t from (${gathered()}) gathered`);
       return;
     }
     // The active one with the latest end, then by id.
     this.join(
       "contract_fields",
-      () => sql`select distinct on (account_id) account_id, entity_id, f, t from (${gathered}) gathered
+      () => sql`select distinct on (account_id) account_id, entity_id, f, t from (${gathered()}) gathered
         where f ->> 'status' = 'active' order by account_id, coalesce(f ->> 'end_date', '') collate "C" desc, entity_id collate "C"`,
     );
   }
@@ -253,21 +268,21 @@ class Sources {
     if (metric === undefined || metric.of === "contact") throw unknown(`usage.${name}`);
     const windows =
       metric.baseline === undefined ? [0] : Array.from({ length: metric.baseline.weeks }, (_, k) => k + 1);
-    const { values, newest, span } = this.scanned(metric, windows);
-    const at = newest ?? this.newestSample(metric.from);
-    const first = sql`(select min(s.at) from samples s where s.account_id = scope.account_id and s.sample = ${metric.from} and s.at <= ${span})`;
+    const { values, newest, asOf } = this.scanned(metric, windows);
+    const first = () => this.firstSample(metric, asOf);
     const isCounting = metric.aggregate === "sum" || metric.aggregate === "count" || metric.aggregate === "distinct";
     // Nothing in the window is 0 for who has ever sent something.
     const valued = (value: SQL | undefined) => (isCounting ? sql`coalesce(${value}, 0)` : sql`${value}`);
     if (metric.baseline === undefined) {
-      const hasSamples = sql`${newest ?? first} is not null`;
-      const value = isCounting ? sql`case when ${hasSamples} then ${valued(values[0])} end` : valued(values[0]);
-      return { type: "number", value: sql`(${value})`, at };
+      // The newest sample as of now is there whenever a frozen metric's first one is, but not the other way round.
+      const hasSamples = () => sql`${metric.frozenWhile === undefined ? newest : first()} is not null`;
+      const value = isCounting ? sql`case when ${hasSamples()} then ${valued(values[0])} end` : valued(values[0]);
+      return { type: "number", value: sql`(${value})`, at: newest };
     }
     const lengthMs = metric.window === undefined ? 0 : windowMs(metric.window);
     const rows = windows.map(
       (back, index) =>
-        sql`(${sql.raw(String(back))}, case when ${span} - ${interval(back * lengthMs)} >= f.first then ${valued(values[index])} end)`,
+        sql`(${sql.raw(String(back))}, case when ${asOf} - ${interval(back * lengthMs)} >= ${first()} then ${valued(values[index])} end)`,
     );
     const statistic =
       metric.baseline.statistic === "mean"
@@ -275,79 +290,87 @@ class Sources {
         : sql`((array_agg(v order by v) filter (where v is not null))[(count(v)::int + 1) / 2]
             + (array_agg(v order by v) filter (where v is not null))[count(v)::int / 2 + 1]) / 2`;
     const value = sql`(select case when count(v) >= ${sql.raw(String(BASELINE_WINDOWS_MIN))} then ${statistic} end
-      from (select ${first} as first) f, lateral (values ${sql.join(rows, sql`, `)}) as b(n, v))`;
-    return { type: "number", value, at };
+      from (values ${sql.join(rows, sql`, `)}) as b(n, v))`;
+    return { type: "number", value, at: newest };
   }
 
   /**
-   * Adds the metric's windows to the scan that it shares with all metrics of the same samples. Gives a column for each, as of when they are, and,
-   * where every sample counts as of now, the newest one (ms).
+   * Adds the metric's windows to the scan that it shares with all metrics of the same samples. Gives a column for each, the instant as of which they
+   * are, and the newest sample (ms) as of now.
    */
   private scanned(
     metric: Metric,
     windows: readonly number[],
-  ): { readonly values: readonly SQL[]; readonly span: SQL; readonly newest: SQL | undefined } {
+  ): { readonly values: readonly SQL[]; readonly asOf: SQL; readonly newest: SQL } {
     const { from, role, frozenWhile, window } = metric;
-    const isNow = frozenWhile === undefined;
-    const key = JSON.stringify([from, role, frozenWhile]);
+    const asOf = frozenWhile === undefined ? this.now : this.frozenAt(frozenWhile);
+    const before = (ms: number) =>
+      frozenWhile === undefined ? instantParam(this.request.asOf - ms) : sql`(${asOf} - ${interval(ms)})`;
     const reachMs = window === undefined ? undefined : windowMs(window) * (Math.max(...windows) + 1);
-    const span = isNow ? this.now : sql`${sql.identifier(this.joinSpan(frozenWhile))}.as_of`;
-    const before = (ms: number) => (isNow ? instantParam(this.request.asOf - ms) : sql`(u.as_of - ${interval(ms)})`);
+    const key = JSON.stringify([from, role, frozenWhile]);
     const scan = this.scans.get(key) ?? { name: `samples_${this.scans.size}`, metric, aggregates: [], reachMs };
-    const table = sql.identifier(scan.name);
+    this.scans.set(key, scan);
     if (reachMs === undefined || (scan.reachMs !== undefined && scan.reachMs < reachMs)) scan.reachMs = reachMs;
     const values = windows.map((back) => {
       const column = sql.identifier(`v${scan.aggregates.length}`);
       scan.aggregates.push(sql`${aggregateSql(metric, windowBounds(metric, back, before))} as ${column}`);
-      return sql`${table}.${column}`;
+      return sql`${sql.identifier(scan.name)}.${column}`;
     });
-    this.scans.set(key, scan);
-    this.join(scan.name, () => this.scanSql(scan, before));
-    return { values, span, newest: isNow && role === undefined ? sql`${table}.newest` : undefined };
+    // As of now all are read in one walk through the index by the ids (joined, the planner may read everybody's); as of an instant of each
+    // account's own, each is looked up.
+    if (frozenWhile === undefined) this.join(scan.name, () => this.scanSql(scan, before));
+    else this.look(scan.name, () => this.scanSql(scan, before));
+    const seen = frozenWhile === undefined && role === undefined ? sql`${sql.identifier(scan.name)}.seen` : undefined;
+    return { values, asOf, newest: this.newestSample(from, seen) };
   }
 
   private scanSql(
     { metric: { from, role, frozenWhile }, aggregates, reachMs }: Scan,
     before: (ms: number) => SQL,
   ): SQL {
+    const isNow = frozenWhile === undefined;
+    const columns = sql.join([...(isNow ? [sql`s.account_id`] : []), ...aggregates, sql`max(s.at) as seen`], sql`, `);
+    const whose = isNow ? sql`any(${textArray(this.request.accounts)})` : sql`scope.account_id`;
     const until = before(0);
-    const within = sql`s.sample = ${from} and s.at <= ${until} ${reachMs === undefined ? sql`` : sql`and s.at > ${before(reachMs)}`}`;
+    const reach = reachMs === undefined ? sql`` : sql`and s.at > ${before(reachMs)}`;
     const inRole =
       role === undefined
         ? sql``
         : sql`join lateral (select value #>> '{}' as role from field_changes c where c.entity = 'contact' and c.entity_id = s.contact_id
               and c.field = 'role' and c.at <= ${until} order by c.at desc, c.seq desc limit 1) r on r.role = ${role}`;
-    if (frozenWhile !== undefined) {
-      // As of another instant for each account: a look for each.
-      return sql`select u.account_id, x.* from ${sql.identifier(spanName(frozenWhile))} u cross join lateral (
-        select ${sql.join(aggregates, sql`, `)} from samples s ${inRole} where s.account_id = u.account_id and ${within}) x`;
-    }
-    // The ids as an array, so that all are read in one walk through the index: joined, the planner may read everybody's.
-    const read = (
-      columns: readonly SQL[],
-    ) => sql`select s.account_id, ${sql.join([...columns], sql`, `)} from samples s ${inRole}
-      where s.account_id = any(${textArray(this.request.accounts)}) and ${within} group by s.account_id`;
-    if (role !== undefined) return read(aggregates);
-    // Only who was silent for the whole reach is asked for anything older.
-    return sql`select *, coalesce(${msOf(sql`seen`)}, ${this.newestSample(from)}) as newest
-      from scope left join (${read([...aggregates, sql`max(s.at) as seen`])}) read using (account_id)`;
+    return sql`select ${columns} from samples s ${inRole}
+      where s.account_id = ${whose} and s.sample = ${from} and s.at <= ${until} ${reach} ${isNow ? sql`group by s.account_id` : sql``}`;
   }
 
-  /** Milliseconds of the newest sample of that name, however old. */
-  private newestSample(from: string): SQL {
-    return sql`(select ${msOf(sql`max(s.at)`)} from samples s where s.account_id = scope.account_id and s.sample = ${from} and s.at <= ${this.now})`;
+  /** Milliseconds of the newest sample of that name as of now. `seen`: the newest of those that are read anyway; who has none is asked for older ones. */
+  private newestSample(from: string, seen?: SQL): SQL {
+    const name = seen === undefined ? `newest_${from}` : `newest_seen_${from}`;
+    const ever = sql`(select max(s.at) from samples s where s.account_id = scope.account_id and s.sample = ${from} and s.at <= ${this.now})`;
+    this.look(name, () => sql`select ${msOf(seen === undefined ? ever : sql`coalesce(${seen}, ${ever})`)} as ms`);
+    return sql`${sql.identifier(name)}.ms`;
   }
 
-  /** As of when metrics that a run freezes are read: its start, or now. Gives the table's name. */
-  private joinSpan(playbook: string): string {
-    const name = spanName(playbook);
-    const { now } = this;
-    this.join(
+  /** The first sample of the metric up to the instant. */
+  private firstSample({ from, frozenWhile = "" }: Metric, asOf: SQL): SQL {
+    const name = `first_${from}_${frozenWhile}`;
+    this.look(
       name,
-      () => sql`select scope.account_id, coalesce((select min(r.started_at) from runs r where r.account_id = scope.account_id
-        and r.playbook = ${playbook} and r.started_at <= ${now} and (r.ended_at is null or r.ended_at > ${now})), ${now}) as as_of from scope`,
+      () =>
+        sql`select min(s.at) as at from samples s where s.account_id = scope.account_id and s.sample = ${from} and s.at <= ${asOf}`,
     );
-    return name;
+    return sql`${sql.identifier(name)}.at`;
+  }
+
+  /** As of when a metric is read that a run of the playbook freezes: the run's start, or now. */
+  private frozenAt(playbook: string): SQL {
+    const name = `frozen_${playbook}`;
+    const { now } = this;
+    this.look(
+      name,
+      () => sql`select coalesce((select min(r.started_at) from runs r where r.account_id = scope.account_id and r.playbook = ${playbook}
+        and r.started_at <= ${now} and (r.ended_at is null or r.ended_at > ${now})), ${now}) as as_of`,
+    );
+    return sql`${sql.identifier(name)}.as_of`;
   }
 
   // ── tickets, surveys, health, milestones, goals ────────────────────────────────────────────────────────────────────
@@ -450,10 +473,6 @@ class Sources {
 
 /** Fields that are read from the account's CSM, and their columns in `users`. */
 const COLLEAGUE_COLUMNS: Readonly<Record<string, string>> = { csm_name: "name", manager: "manager_id" };
-
-function spanName(playbook: string): string {
-  return `span_${playbook}`;
-}
 
 function typed(table: ReturnType<typeof sql.identifier>, name: string, type: "string" | "number" | "boolean"): SQL {
   return sql`jsonb_typeof(${table}.f -> ${name}::text) = ${sql.raw(`'${type}'`)}`;
