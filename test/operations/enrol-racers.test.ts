@@ -8,6 +8,8 @@ import { at, fact, openWorld, planOf, workspaceOf, type World } from "./world.js
 
 const SEED = seedOr(4);
 const KEYS = Number(process.env["WAYPOST_RANDOM_CASES"] ?? 12);
+/** Five contracts each. */
+const ACCOUNTS = Math.ceil(KEYS / 5);
 const RACERS = 50;
 /** After a key's run has ended, of which three are the event. */
 const LATE_RACERS = 6;
@@ -29,7 +31,7 @@ const PLAN = planOf("onboarding", {
 
 test(`${RACERS} racers for each of ${KEYS} keys, and each event three times (seed ${SEED}): one run per key, before its end and after it`, async () => {
   const random = randomFrom(SEED);
-  const keys = Array.from({ length: KEYS }, (_, n) => ({ contract: `k-${n}`, account: `a-${Math.floor(n / 5)}` }));
+  const keys = Array.from({ length: KEYS }, (_, n) => ({ contract: `k-${n}`, account: `a-${n % ACCOUNTS}` }));
   const rows = {
     accounts: [...new Set(keys.map(({ account }) => account))].map((id) => ({ id, fields: { name: id } })),
     contracts: keys.map(({ contract: id, account: accountId }) => ({ id, accountId, fields: { status: "active" } })),
