@@ -497,7 +497,7 @@ export const deliveries = pgTable(
     attempts: integer().notNull().default(0),
     /** Why it was skipped, rejected, deferred or is unknown; no addresses, no secrets. */
     reason: text(),
-    /** The raw message, byte for byte the same on every attempt; cleared when the row is final. */
+    /** The raw message, from when it is on the wire: byte for byte the same on every later attempt; cleared when the row is final. */
     raw: text(),
     dueAt: instant("due_at").notNull(),
     deferredUntil: instant("deferred_until"),
