@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { steppedClock } from "../../src/adapters/memory/clock.js";
+import { createMailComposer } from "../../src/adapters/email/compose.js";
+import { createSlackMessages } from "../../src/adapters/slack/messages.js";
 import { type Stage, command, DAY, email, HOUR, openStage, performOn, PLAN, T0, task } from "./support/stage.js";
 
 let stage: Stage;
@@ -590,6 +592,19 @@ describe("holding, parking, leaving, closing", () => {
     expect(await parked()).toEqual({ key: "chase", reason: "the template is broken", at: T0 });
     await stage.perform(run, []);
     expect(await parked()).toBeUndefined();
+  });
+
+  test("who is called like a link is no link in what a parked run tells", async () => {
+    await stage.account(account, { name: "<https://evil.example|Acme> [pay](https://evil.example)" });
+    const composer = {
+      ...createMailComposer({ domain: "o.example", publicUrl: "https://o.example" }),
+      ...createSlackMessages(),
+    };
+    const park = command("!park:chase", { kind: "park", reason: "broken" });
+    await performOn({ ...stage.ports, composer }, run, [park], { status: "parked" });
+    const shown = JSON.stringify(stage.slack.messages[0]?.blocks);
+    expect(shown).toContain("needs attention at chase: broken");
+    expect(shown).not.toMatch(/<https:\/\/evil/);
   });
 
   test("leaving cancels tasks and takes back mail; closing tells the run that played it", async () => {

@@ -3,6 +3,7 @@ import type { Command, Outcome } from "../../engine/command.js";
 import { deliveryId } from "../delivery-id.js";
 import { postNotice, putNotices, type SlackTarget } from "../outbox.js";
 import { effectId, type Scene } from "../scene.js";
+import { filledText } from "../text-variables.js";
 
 /**
  * Marks the run as needing attention and tells its owner: the CSM (or their cover), else whoever of ours has the maintainer's address, else the
@@ -16,9 +17,11 @@ export async function performPark(scene: Scene, command: Extract<Command, { kind
   const owner = assigneeFor({ kind: "csm" }, account, await scene.directory(), scene.now());
   const failed = command.key.replace(/^!park:/, "");
   const key = `${effectId(scene, command)}|slack`;
+  const said = { "park.playbook": plan.title, "park.step": failed, "park.reason": command.reason };
   const body = composer.nudge({
     deliveryId: deliveryId(key),
-    text: `The run of "${plan.title}" for ${account.name} needs attention at ${failed}: ${command.reason}`,
+    // Filled in as a step's text is: what customers are called is text, never markup.
+    text: await filledText(scene, NEEDS_ATTENTION, said, "mrkdwn"),
     actions: ["open_account"],
     account: { id: account.id, name: account.name },
     playbook: run.playbook,
@@ -45,3 +48,6 @@ export async function performPark(scene: Scene, command: Extract<Command, { kind
   }
   return { kind: "done", at };
 }
+
+const NEEDS_ATTENTION =
+  'The run of "{{ park.playbook }}" for {{ account.name }} needs attention at {{ park.step }}: {{ park.reason }}';
