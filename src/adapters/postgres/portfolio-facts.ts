@@ -40,7 +40,7 @@ export interface PortfolioRequest {
  * @throws Error for a path that no account has (of a contact, a run, an event, or not declared)
  */
 export function portfolioFacts(request: PortfolioRequest): PortfolioFacts {
-  const { accounts, paths, newest = [] } = request;
+  const { paths, newest = [] } = request;
   const wanted = [...new Set([...paths, ...newest])];
   const sources = new Sources(request);
   const columns = wanted.map((path) => ({ path, ...sources.column(path) }));
@@ -59,7 +59,7 @@ export function portfolioFacts(request: PortfolioRequest): PortfolioFacts {
   };
   const { ctes, joins } = sources;
   return {
-    query: sql`with scope as (select account_id from unnest(${textArray(accounts)}) as account_id)
+    query: sql`with scope as (select account_id from unnest(${sources.ids}) as account_id)
       ${ctes.length === 0 ? sql`` : sql`, ${sql.join(ctes, sql`, `)}`}
       select ${sql.join([sql`scope.account_id`, ...selected], sql`, `)} from scope ${sql.join(joins, sql` `)}`,
     fact,
@@ -107,9 +107,12 @@ class Sources {
   /** What is read of entities: more would be gathered for each of them. */
   private readonly fields = { account: new Set(["timezone"]), contract: new Set(["status", "end_date"]) };
   private readonly now: SQL;
+  /** The accounts, as text only once: thousands of ids, named by every table. */
+  readonly ids: SQL;
 
   constructor(private readonly request: PortfolioRequest) {
     this.now = instantParam(request.asOf);
+    this.ids = textArray(request.accounts);
   }
 
   column(path: string): Column {
@@ -225,12 +228,11 @@ class Sources {
   }
 
   private joinFields(entity: "account" | "contract"): void {
-    const ids = textArray(this.request.accounts);
     const whose = entity === "account" ? sql`entity_id` : sql`account_id`;
     const gathered =
       () => sql`select entity_id, min(account_id) as account_id, jsonb_object_agg(field, value) as f, jsonb_object_agg(field, ms) as t
       from (select distinct on (entity_id, field) entity_id, account_id, field, value, ${msOf(sql`at`)} as ms
-            from field_changes where entity = ${entity} and ${whose} = any(${ids}) and field = any(${textArray([...this.fields[entity]])})
+            from field_changes where entity = ${entity} and ${whose} = any(${this.ids}) and field = any(${textArray([...this.fields[entity]])})
               and at <= ${this.now} order by entity_id, field, at desc, seq desc) latest group by entity_id`;
     if (entity === "account") {
       this.join("account_fields", () => sql`select entity_id as account_id, f, t from (${gathered()}) gathered`);
@@ -330,7 +332,7 @@ class Sources {
   ): SQL {
     const isNow = frozenWhile === undefined;
     const columns = sql.join([...(isNow ? [sql`s.account_id`] : []), ...aggregates, sql`max(s.at) as seen`], sql`, `);
-    const whose = isNow ? sql`any(${textArray(this.request.accounts)})` : sql`scope.account_id`;
+    const whose = isNow ? sql`any(${this.ids})` : sql`scope.account_id`;
     const until = before(0);
     const reach = reachMs === undefined ? sql`` : sql`and s.at > ${before(reachMs)}`;
     const inRole =
@@ -389,7 +391,7 @@ class Sources {
           ${count(sql`closed_at <= ${now} and closed_at > ${now} - interval '2160 hours'`)} as closed_90d,
           ${count(sql`opened_at > ${now} - interval '1512 hours' and opened_at <= ${now} - interval '168 hours'`)} / 8 as weekly_mean_8w,
           ${msOf(sql`greatest(max(opened_at), max(closed_at) filter (where closed_at <= ${now}))`)} as newest
-        from tickets where account_id = any(${textArray(this.request.accounts)}) and opened_at <= ${now} group by account_id`,
+        from tickets where account_id = any(${this.ids}) and opened_at <= ${now} group by account_id`,
     );
     return {
       type: "number",
@@ -400,7 +402,7 @@ class Sources {
 
   private survey(name: string): Column {
     if (!["nps", "nps_at", "nps_count", "csat"].includes(name)) throw unknown(`survey.${name}`);
-    const answers = (survey: string) => sql`survey_answers where account_id = any(${textArray(this.request.accounts)})
+    const answers = (survey: string) => sql`survey_answers where account_id = any(${this.ids})
       and survey = ${survey} and at <= ${this.now} and at > ${instantParam(this.request.asOf - SURVEY_WINDOW_MS)}`;
     if (name === "csat") {
       this.join(
@@ -449,7 +451,7 @@ class Sources {
     const table = sql.identifier(`milestone_${name}`);
     this.join(
       `milestone_${name}`,
-      () => sql`select account_id, ${msOf(sql`at`)} as ms from milestones where account_id = any(${textArray(this.request.accounts)})
+      () => sql`select account_id, ${msOf(sql`at`)} as ms from milestones where account_id = any(${this.ids})
         and contact_id = '' and milestone = ${name} and at <= ${this.now}`,
     );
     return { type: "timestamp", value: sql`${table}.ms`, at: sql`${table}.ms` };
@@ -463,7 +465,7 @@ class Sources {
           (count(*) filter (where status in ('on_track', 'achieved')))::double precision
             / nullif(count(*) filter (where status <> 'dropped'), 0) as on_track_share
         from (select distinct on (id) id, account_id, status, at from goals
-              where account_id = any(${textArray(this.request.accounts)}) and at <= ${this.now} order by id, at desc) latest
+              where account_id = any(${this.ids}) and at <= ${this.now} order by id, at desc) latest
         group by account_id`,
     );
     const value = name === "count" ? sql`coalesce(goals_now.count, 0)` : sql`goals_now.on_track_share`;
