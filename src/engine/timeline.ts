@@ -65,4 +65,6 @@ export type TimelineKind =
   | "play.refused"
   | "play.ended"
   | "event.late"
-  | "event.dropped";
+  | "event.dropped"
+  /** Written by the store, not by the machine: it was put back to an older copy, and lines may be missing. */
+  | "store.put_back";

@@ -12,6 +12,7 @@ import { postgresLedger } from "../adapters/postgres/ledger.js";
 import { postgresOrder } from "../adapters/postgres/order.js";
 import { postgresMailGrounds } from "../adapters/postgres/mail-grounds.js";
 import { postgresPeople } from "../adapters/postgres/people.js";
+import { postgresPutBacks } from "../adapters/postgres/put-backs.js";
 import { postgresPortfolio } from "../adapters/postgres/portfolio.js";
 import { postgresSegments } from "../adapters/postgres/segments.js";
 import { postgresStore } from "../adapters/postgres/store.js";
@@ -21,6 +22,8 @@ import { postgresTokens } from "../adapters/postgres/tokens.js";
 import { createSlackMessages } from "../adapters/slack/messages.js";
 import { NO_SLACK } from "../adapters/slack/no-slack.js";
 import { createSlackPoster, type WebApiPoster } from "../adapters/slack/web-api-poster.js";
+import { scheduleNote } from "../adapters/temporal/counts-note.js";
+import { sweepScheduleId } from "../adapters/temporal/sweep-schedule.js";
 import { boundedWorkflows, lazyTemporalClient } from "../adapters/temporal/temporal-client.js";
 import { TASK_QUEUE } from "../adapters/temporal/temporal-workflows.js";
 import type { Policy } from "../engine/policy.js";
@@ -35,6 +38,7 @@ import type { ClockSetting } from "../ports/clock.js";
 import type { HealthPorts } from "../ports/health.js";
 import type { Portfolio } from "../ports/desk-home.js";
 import type { Mailer } from "../ports/mailer.js";
+import { type CountsNote, type PutBacks, SeenCounts } from "../ports/put-backs.js";
 import type { Blocker } from "../ports/order.js";
 import type { DispatchPorts, Store } from "../ports/store.js";
 import type { Tokens } from "../ports/tokens.js";
@@ -51,6 +55,10 @@ export interface Wired extends Omit<PerformPorts, "onFault"> {
   readonly audit: Audit;
   readonly portfolio: Portfolio;
   readonly workflows: Workflows;
+  readonly putBacks: PutBacks;
+  /** What this process knows to have been counted. */
+  readonly seen: SeenCounts;
+  readonly countsNote: CountsNote;
   readonly temporal: Client;
   readonly taskQueue: string;
   /** Present where a bot token is: what the receiver needs besides posting. */
@@ -123,6 +131,7 @@ export function wire(environment: EnvironmentWith<"DATABASE_URL">, name: string,
             log.warn({ kind, id, at: formatInstant(at) }, `${kind} ${id} is not waited for any longer`),
         });
   const healthPorts: HealthPorts = { store, clock, health: postgresHealth, segments: postgresSegments };
+  const seen = new SeenCounts();
   let closed: Promise<void> | undefined;
   const wired: Wired = {
     database,
@@ -132,7 +141,11 @@ export function wire(environment: EnvironmentWith<"DATABASE_URL">, name: string,
     temporal,
     taskQueue,
     workflows,
-    ledger: postgresLedger(),
+    ledger: postgresLedger(seen),
+    putBacks: postgresPutBacks,
+    seen,
+    countsNote: scheduleNote(temporal, sweepScheduleId(taskQueue), TEMPORAL_CALL_MS),
+    onPutBack: (reason) => log.error({ reason }, "nothing is sent any more: the database was put back"),
     people: postgresPeople(),
     tasks: postgresTasks(),
     suppressions: postgresSuppressions(),
@@ -165,6 +178,7 @@ export function wire(environment: EnvironmentWith<"DATABASE_URL">, name: string,
       clock,
       clockSetting,
       workflows,
+      putBacks: postgresPutBacks,
       order,
       turns: new Turns(),
       react: async (tx, event) => {

@@ -6,9 +6,11 @@ import { INTERNAL_EVENTS, type StoredEvent } from "../ports/events.js";
 import type { RunRow } from "../ports/runs.js";
 import type { DispatchPorts, DispatchTurns } from "../ports/store.js";
 import { StoreUnavailable, type Tx } from "../ports/transactions.js";
+import { OtherRunThere } from "../ports/workflows.js";
 import type { Instant } from "../values/instant.js";
 import { eventScopeOf } from "./event-scope.js";
 import { armBefore } from "./arm-triggers.js";
+import { makeRoom } from "./make-room.js";
 import { enrolInto, lookupOf } from "./enrol.js";
 import { updateSegments } from "./update-segments.js";
 
@@ -137,7 +139,7 @@ async function startRun(ports: DispatchPorts, event: StoredEvent): Promise<void>
   if (found === undefined) throw new Error(`run ${event.runId} or its plan is not in the store`);
   const { run, plan } = found;
   if (run.status === "ended") return;
-  await workflows.start({
+  const start = {
     run: {
       id: run.id,
       playbook: run.playbook,
@@ -151,7 +153,32 @@ async function startRun(ports: DispatchPorts, event: StoredEvent): Promise<void>
     inputs: run.inputs,
     holds: (event.payload.holds ?? []) as readonly string[],
     clock: clockSetting,
-  });
+    row: {
+      ...(run.contractId === undefined ? {} : { contractId: run.contractId }),
+      ...(run.enrolledBy === undefined ? {} : { enrolledBy: run.enrolledBy }),
+      ...(run.parent === undefined ? {} : { parent: run.parent }),
+    },
+  };
+  let ended: string | undefined;
+  try {
+    ended = await workflows.start(start);
+  } catch (error) {
+    const isPutBack =
+      error instanceof OtherRunThere && (await store.read(async (tx) => ports.putBacks?.latest(tx))) !== undefined;
+    if (!isPutBack) throw error;
+    const theirs = await makeRoom(ports, run, error.begun);
+    if (theirs !== undefined) await tellWhatWasBefore(ports, theirs, plan);
+    return;
+  }
+  if (ended !== undefined) {
+    // The run has walked to its end, and the store was put back to a copy from before it began: what began it begins it no second time.
+    const now = ports.clock.now();
+    await store.transaction(async (tx) => {
+      await store.lockAccounts(tx, [run.accountId]);
+      await store.runs.end(tx, run.id, ended, now);
+    });
+    return;
+  }
   await tellWhatWasBefore(ports, run, plan);
 }
 

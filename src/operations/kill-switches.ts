@@ -14,11 +14,15 @@ export interface SwitchPorts extends Ports {
 /** Stops every mail of every playbook. */
 export const ALL_EMAIL = "all_email";
 
+/** Stops everything, by e-mail and Slack; turned on by itself where the database was put back to an older copy. */
+export const ALL_SENDS = "all_sends";
+
 /** Why there is no such switch, in a sentence; undefined if there is. `playbook:NAME` needs a playbook that was ever published. */
 export async function switchProblem({ store }: Ports, name: string): Promise<string | undefined> {
-  if (name === ALL_EMAIL) return undefined;
+  if (name === ALL_EMAIL || name === ALL_SENDS) return undefined;
   const playbook = /^playbook:(.+)$/.exec(name)?.[1];
-  if (playbook === undefined) return `there is no switch "${name}": it is "${ALL_EMAIL}" or "playbook:NAME"`;
+  if (playbook === undefined)
+    return `there is no switch "${name}": it is "${ALL_SENDS}", "${ALL_EMAIL}" or "playbook:NAME"`;
   const versions = await store.read((tx) => store.playbooks.versions(tx));
   const names = new Set(versions.map((version) => version.playbook));
   if (names.has(playbook)) return undefined;

@@ -141,7 +141,15 @@ export async function postSlack(
   } else {
     token = await tokenFor();
     const claimed = await store.read((tx) => ledger.claim(tx, row.key, token, settings.leaseMs, row.dueAt));
-    if (!claimed) {
+    if (claimed?.mayBeOut === true) {
+      // As one that was on the wire for as long as it may be: Slack is asked before anything else.
+      await store.read((tx) => ledger.wire(tx, row.key, token, 0));
+      const wired = await store.read((tx) => ledger.read(tx, row.key));
+      if (wired?.status !== "wire" || wired.token !== token) return { kind: "later", afterMs: 100 };
+      const standing = await follow(ports, wired, conversation, { leftMs, mayResend: false });
+      if (standing.kind !== "claimed") return standing;
+      token = standing.token;
+    } else if (!claimed) {
       const waitMs = await store.read((tx) => ledger.retryLeftMs(tx, row.key));
       return { kind: "later", afterMs: Math.max(waitMs, 100) };
     }

@@ -7,9 +7,11 @@ import type { MailGrounds } from "../ports/mail-grounds.js";
 import type { Mailer } from "../ports/mailer.js";
 import type { LogicalOrder } from "../ports/order.js";
 import type { People } from "../ports/people.js";
+import type { PutBacks } from "../ports/put-backs.js";
 import type { SlackPoster } from "../ports/slack-poster.js";
 import type { Ports } from "../ports/store.js";
 import type { Suppressions } from "../ports/suppressions.js";
+import type { Workflows } from "../ports/workflows.js";
 import type { Tasks } from "../ports/tasks.js";
 
 /** What tasks and Slack messages outside runs need. */
@@ -34,6 +36,12 @@ export interface PerformPorts extends DeskPorts {
   readonly health: HealthMeter;
   /** Where domain time is an order (`ClockSetting.ordered`). */
   readonly order?: LogicalOrder | undefined;
+  /** Absent: a store that is behind a run is a fault. */
+  readonly putBacks?: PutBacks;
+  /** What Temporal knows of runs that the store has forgotten. */
+  readonly workflows?: Pick<Workflows, "begun">;
+  /** Told once, when the database is found to have been put back. */
+  readonly onPutBack?: (reason: string) => void;
 }
 
 /** Real time, in milliseconds. Why each: channels.md, "The fence". */

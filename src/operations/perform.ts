@@ -3,9 +3,11 @@ import type { RunEvent } from "../engine/event.js";
 import type { Answer, PerformRequest, PerformResponse, PersistRequest } from "../engine/perform.js";
 import type { Plan } from "../engine/plan.js";
 import { stretch, type StretchWorld } from "../engine/stretch.js";
+import { StorePutBack } from "../ports/put-backs.js";
 import type { RunProgress, RunRow } from "../ports/runs.js";
 import type { Tx } from "../ports/transactions.js";
 import type { Instant } from "../values/instant.js";
+import { restoreRun } from "./restore-run.js";
 import { performClose } from "./effects/close.js";
 import { performConcern } from "./effects/concern.js";
 import { performEmail } from "./effects/email.js";
@@ -46,7 +48,8 @@ export interface PerformOptions {
  * repeated at will, by several workers at once: a stretch that was walked and written is answered from the store, in one that was not, every effect has a
  * key and finds what it did before. For a run that has ended nothing is begun (`ended`).
  *
- * Throws `StoreUnavailable`; `NotYetItsTurn`; `Overtaken` where the run has walked on; and Error for a run or plan that the store doesn't have.
+ * Throws `StoreUnavailable`; `StorePutBack` where the store knows less than the run, until that is mended; `NotYetItsTurn`; `Overtaken` where the run
+ * has walked on; and Error for a plan that the store doesn't have.
  */
 export async function performRequest(
   ports: PerformPorts,
@@ -54,7 +57,12 @@ export async function performRequest(
   options: PerformOptions = {},
 ): Promise<PerformResponse> {
   const { state, offered, reached, durable } = request;
-  const opened = await open(ports, request.run, state.turns);
+  let opened = await open(ports, request.run, state.turns);
+  if ("isBehind" in opened) {
+    await restoreRun(ports, state, opened.row);
+    opened = await open(ports, request.run, state.turns);
+    if ("isBehind" in opened) throw new StorePutBack(`the store is behind run ${request.run}`);
+  }
   if ("answer" in opened) return opened.answer;
   const { row, plan } = opened;
   if (row.turns > state.turns) throw new Overtaken(row.id);
@@ -83,6 +91,8 @@ export async function persistRequest(
   options: PerformOptions = {},
 ): Promise<Answer> {
   const opened = await open(ports, run, turns);
+  // A stretch finds out why, and mends it; it has the run's state.
+  if ("isBehind" in opened) return { kind: "events", events: [] };
   if ("answer" in opened) {
     if (opened.answer.ended === undefined) throw new Overtaken(run);
     return { kind: "ended", outcome: opened.answer.ended };
@@ -90,15 +100,19 @@ export async function persistRequest(
   return ask(sessionOf(ports, opened.row, opened.plan, { turns, budgetMs: options.budgetMs }), command, asOf);
 }
 
-/** The run and its plan; or the answer that the store has already. */
+/** The run and its plan; or the answer that the store has already; or that it knows less than the run itself. */
 async function open(
   { store }: PerformPorts,
   id: string,
   turns: number,
-): Promise<{ readonly row: RunRow; readonly plan: Plan } | { readonly answer: PerformResponse }> {
+): Promise<
+  | { readonly row: RunRow; readonly plan: Plan }
+  | { readonly answer: PerformResponse }
+  | { readonly isBehind: true; readonly row: RunRow | undefined }
+> {
   return store.read(async (tx) => {
     const row = await store.runs.get(tx, id);
-    if (!row) throw new Error(`run ${id} is not in the store`);
+    if (row === undefined || (row.status !== "ended" && row.turns < turns)) return { isBehind: true, row };
     if (row.status === "ended") return { answer: { log: [], isResting: true, ended: row.outcome ?? "" } };
     const answer = row.turns > turns ? await store.runs.stretch(tx, id, turns) : undefined;
     if (answer) return { answer };

@@ -7,6 +7,7 @@ import type { FactValue } from "../expression/expression.js";
 import type { AccountCard, ContactCard, PeopleAround } from "../ports/people.js";
 import type { FactSubject } from "../ports/facts.js";
 import type { RunRow, Runs } from "../ports/runs.js";
+import { StorePutBack } from "../ports/put-backs.js";
 import type { Tx } from "../ports/transactions.js";
 import type { Calendar } from "../values/calendar.js";
 import type { Instant } from "../values/instant.js";
@@ -237,6 +238,9 @@ export async function inClaim<T, Found = undefined>(
     if (needless !== undefined) return { kind: "done", value: needless };
     const { run = scene.run, events } = look;
     if (run.status === "ended") throw new RunHasEnded(run);
+    // The database was put back since the call began: the next one finds out.
+    if (scene.turns !== undefined && (look.run?.turns ?? -1) < scene.turns)
+      throw new StorePutBack(`the store is behind run ${run.id}`);
     if (scene.turns !== undefined && run.turns > scene.turns) throw new Overtaken(run.id);
     return events.length > 0
       ? { kind: "events", events }

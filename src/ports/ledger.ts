@@ -11,7 +11,13 @@ export interface Ledger {
   pin(tx: Tx, rows: readonly NewDelivery[]): Promise<DeliveryRow[]>;
 
   /** `pin` and `claim` of one row as one. undefined, and nothing changed: it was there already. */
-  pinClaimed(tx: Tx, row: NewDelivery, token: string, leaseMs: number, at: Instant): Promise<DeliveryRow | undefined>;
+  pinClaimed(
+    tx: Tx,
+    row: NewDelivery,
+    token: string,
+    leaseMs: number,
+    at: Instant,
+  ): Promise<ClaimedDelivery | undefined>;
 
   read(tx: Tx, key: string): Promise<DeliveryRow | undefined>;
 
@@ -41,9 +47,10 @@ export interface Ledger {
 
   /**
    * Takes the row over under the new token: `pending`, `claimed` by whomever (nothing was on the wire), or `retry` whose `notBefore` has
-   * come. undefined: not to be had. `at` is what caps count by. Call it in the transaction that checked whether the message may go.
+   * come. undefined: not to be had, or everything is held. `at` is what caps count by. Call it in the transaction that checked whether the message may go.
+   * Throws `StorePutBack`, for the transaction to be taken back.
    */
-  claim(tx: Tx, key: string, token: string, leaseMs: number, at: Instant): Promise<DeliveryRow | undefined>;
+  claim(tx: Tx, key: string, token: string, leaseMs: number, at: Instant): Promise<ClaimedDelivery | undefined>;
 
   /**
    * `claimed → wire` while the lease runs; false: don't send. From here on the message counts as sent. `kept`: its bytes, for whoever asks after it or
@@ -73,7 +80,7 @@ export interface Ledger {
   /** Whether the row's lease on the wire is over, and how many real milliseconds are left. */
   wireLeftMs(tx: Tx, key: string): Promise<number>;
 
-  /** Real milliseconds until `notBefore` of a row in `retry`; 0 otherwise. */
+  /** Real milliseconds until `notBefore` of a row in `retry`, and while everything is held until it is to be looked at again; 0 otherwise. */
   retryLeftMs(tx: Tx, key: string): Promise<number>;
 
   /** It waits until the domain instant. Only for rows of which nothing was on the wire. */
@@ -136,6 +143,11 @@ export interface DeliveryRow extends NewDelivery {
   readonly serverMessageId: string | null;
   readonly slackChannel: string | null;
   readonly slackTs: string | null;
+}
+
+export interface ClaimedDelivery extends DeliveryRow {
+  /** The database was put back to an older copy, and the message may have gone out before that: the server is to be asked first. */
+  readonly mayBeOut?: boolean;
 }
 
 /** `raw` is the caller's own encoding of the whole message, envelope included. */

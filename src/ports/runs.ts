@@ -114,6 +114,11 @@ export interface Runs {
   insertMany(tx: Tx, runs: readonly RunRow[]): Promise<ReadonlySet<string>>;
   /** False, and nothing written, if a run with its key is live. */
   insert(tx: Tx, run: RunRow): Promise<boolean>;
+  /**
+   * Writes the run as it is given, whatever the store had of it, and forgets its kept answers: where the store was put back to an older copy. False, and
+   * nothing written, if another run with its key is live.
+   */
+  restore(tx: Tx, run: RunRow): Promise<boolean>;
   /** The answer of the stretch that came behind so many others; undefined if it was not walked yet, or is no longer kept. */
   stretch(tx: Tx, runId: string, turns: number): Promise<PerformResponse | undefined>;
   /** Writes what a `perform` brings along: timeline lines (each once by `seq`), confirmed events, status, position; in one statement, so whole or not at all. */

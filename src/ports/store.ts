@@ -5,6 +5,7 @@ import type { Events, StoredEvent } from "./events.js";
 import type { FactStore } from "./facts.js";
 import type { LogicalOrder } from "./order.js";
 import type { Playbooks } from "./playbooks.js";
+import type { PutBacks } from "./put-backs.js";
 import type { Runs } from "./runs.js";
 import type { Transactions, Tx } from "./transactions.js";
 import type { Workflows } from "./workflows.js";
@@ -36,6 +37,8 @@ export interface DispatchTurns {
 export interface DispatchPorts extends Ports {
   readonly workflows: Workflows;
   readonly clockSetting: ClockSetting;
+  /** Absent: another run under an id of ours is always a fault. */
+  readonly putBacks?: PutBacks;
   /** What else an event brings about (health, by `evaluate.on`), in its transaction, under the account's lock. Repeatable. */
   readonly react?: (tx: Tx, event: StoredEvent) => Promise<void>;
   /** Where domain time is an order (`ClockSetting.ordered`). */

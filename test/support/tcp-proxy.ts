@@ -10,12 +10,14 @@ export interface TcpProxy {
   freeze(): void;
   /** As if nothing had been; what was sent while it was frozen is lost with its connections. */
   restore(): Promise<void>;
+  /** From now on who connects gets to another server (`host:port`). */
+  retarget(target: string): void;
   stop(): Promise<void>;
 }
 
 /** Passes on bytes between who connects to its port and `target` (`host:port`). */
 export async function startTcpProxy(target: string): Promise<TcpProxy> {
-  const to = new URL(`tcp://${target}`);
+  let to = new URL(`tcp://${target}`);
   const open = new Set<Socket>();
   let isFrozen = false;
   let isListening = false;
@@ -70,6 +72,9 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
       if (isFrozen) for (const socket of open) socket.destroy();
       isFrozen = false;
       if (!isListening) await listen(port);
+    },
+    retarget(other) {
+      to = new URL(`tcp://${other}`);
     },
     stop: cut,
   };

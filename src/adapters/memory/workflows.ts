@@ -35,6 +35,7 @@ export function recordedWorkflows(): RecordedWorkflows {
       fail("start");
       const before = started.get(start.run.id);
       started.set(start.run.id, { start: before?.start ?? start, times: (before?.times ?? 0) + 1 });
+      return undefined;
     },
     async signal(runId, event) {
       fail("signal");
@@ -45,5 +46,12 @@ export function recordedWorkflows(): RecordedWorkflows {
     operate: async (runId) =>
       started.has(runId) && !closed.has(runId) ? { ok: true } : { ok: false, reason: "no such run is live" },
     state: async () => undefined,
+    async begun(runId) {
+      const begun = started.get(runId)?.start;
+      return begun && { hash: begun.plan.hash, startedAt: begun.run.startedAt, row: begun.row ?? {} };
+    },
+    async *living() {
+      for (const id of started.keys()) if (!closed.has(id)) yield id;
+    },
   };
 }

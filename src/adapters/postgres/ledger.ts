@@ -1,9 +1,11 @@
 import { and, asc, eq, inArray, isNull, or, type SQL, sql } from "drizzle-orm";
 import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
-import type { DeliveryResult, DeliveryRow, DeliveryStatus, Ledger } from "../../ports/ledger.js";
+import type { ClaimedDelivery, DeliveryResult, DeliveryRow, DeliveryStatus, Ledger } from "../../ports/ledger.js";
 import type { Tx } from "../../ports/transactions.js";
 import { inside, rowsOf } from "./database.js";
 import { deliveries } from "./schema.js";
+import { SeenCounts } from "../../ports/put-backs.js";
+import { ALL_HELD } from "./put-backs.js";
 import { ask, isoOf, jsonRow, type Parameter } from "./statement.js";
 
 /** Nothing of these was on the wire. */
@@ -17,7 +19,21 @@ export const COUNTED = ["claimed", "wire", "sent", "unknown", "held", "resolved"
  * The ledger on Postgres. Every change is one UPDATE with key, token and status in its WHERE, and leases go by `clock_timestamp()`: `now()` stands
  * still within a transaction, and the processes' own clocks differ.
  */
-export function postgresLedger(): Ledger {
+export function postgresLedger(seen: SeenCounts = new SeenCounts()): Ledger {
+  /** A claim's row, unless the count that it got was given out before: then the database was put back, and the claim is taken back. */
+  const claimed = async (
+    tx: Tx,
+    statement: string,
+    parameters: readonly Parameter[],
+  ): Promise<ClaimedDelivery | undefined> => {
+    if (!seen.isReady) return undefined;
+    const before = seen.beforeClaim();
+    const [found] = await ask<Found & { claims: number; mayBeOut: boolean }>(tx, statement, parameters);
+    if (found === undefined) return undefined;
+    seen.claimed(found.claims, before);
+    return found.mayBeOut ? { ...found.row, mayBeOut: true } : found.row;
+  };
+
   /** True if the one row was as expected and was changed. */
   const change = async (tx: Tx, key: string, isExpected: SQL | undefined, patch: Patch): Promise<boolean> => {
     const changed = await inside(tx)
@@ -42,7 +58,7 @@ export function postgresLedger(): Ledger {
       return keys.flatMap((key) => found.get(key) ?? []);
     },
     async pinClaimed(tx, row, token, leaseMs, at) {
-      const [claimed] = await ask<Found>(tx, PIN_CLAIMED, [
+      return claimed(tx, PIN_CLAIMED, [
         row.key,
         row.id,
         row.channel,
@@ -64,7 +80,6 @@ export function postgresLedger(): Ledger {
         leaseMs,
         isoOf(at),
       ]);
-      return claimed?.row;
     },
     async read(tx, key) {
       return (await ask<Found>(tx, READ, [key]))[0]?.row;
@@ -85,7 +100,7 @@ export function postgresLedger(): Ledger {
       return inside(tx)
         .select()
         .from(deliveries)
-        .where(and(eq(deliveries.channel, "slack"), isNull(deliveries.runId), isReady))
+        .where(and(eq(deliveries.channel, "slack"), isNull(deliveries.runId), isReady, IS_FREE))
         .orderBy(asc(deliveries.createdAt), asc(deliveries.key))
         .limit(limit);
     },
@@ -108,11 +123,14 @@ export function postgresLedger(): Ledger {
       return select(tx, and(eq(deliveries.runId, runId), inArray(deliveries.status, [...UNSENT])));
     },
     async claim(tx, key, token, leaseMs, at) {
-      return (await ask<Found>(tx, CLAIM, [key, token, leaseMs, isoOf(at)]))[0]?.row;
+      return claimed(tx, CLAIM, [key, token, leaseMs, isoOf(at)]);
     },
     async wire(tx, key, token, wireMs, kept) {
       const { raw = null, messageId = null } = kept ?? {};
-      return (await ask(tx, WIRE, [key, token, wireMs, raw, messageId])).length > 0;
+      const [wired] = await ask<{ claims: number }>(tx, WIRE, [key, token, wireMs, raw, messageId]);
+      // A statement by itself: it is committed.
+      if (wired !== undefined) seen.committed(wired.claims);
+      return wired !== undefined;
     },
     unwire(tx, key, token) {
       return change(tx, key, isMine(token, "wire"), { status: "claimed", wireUntil: null });
@@ -127,6 +145,7 @@ export function postgresLedger(): Ledger {
         token: newToken,
         leaseUntil: fromNow(leaseMs),
         wireUntil: null,
+        askedAt: NOW,
       });
     },
     stayOnWire(tx, key, token, ms) {
@@ -136,10 +155,19 @@ export function postgresLedger(): Ledger {
       return change(tx, key, inArray(deliveries.status, ["unknown", "held"]), { status, reason });
     },
     reopen(tx, key, reason) {
-      return change(tx, key, eq(deliveries.status, "held"), { status: "retry", reason, notBefore: null, sentAt: null });
+      return change(tx, key, eq(deliveries.status, "held"), {
+        status: "retry",
+        reason,
+        notBefore: null,
+        sentAt: null,
+        askedAt: NOW,
+      });
     },
     wireLeftMs: (tx, key) => leftMs(tx, key, "wire", sql`${deliveries.wireUntil}`),
-    retryLeftMs: (tx, key) => leftMs(tx, key, "retry", sql`${deliveries.notBefore}`),
+    async retryLeftMs(tx, key) {
+      const [found] = await ask<{ left: number }>(tx, RETRY_LEFT, [key]);
+      return Math.max(0, Math.ceil(found?.left ?? 0));
+    },
     defer(tx, key, until, staleAt, reason) {
       return change(tx, key, inArray(deliveries.status, [...UNSENT]), {
         status: "pending",
@@ -173,21 +201,39 @@ const READ = `select ${ROW} from deliveries d where d.key = $1`;
 const OF_RUN = `select ${ROW} from deliveries d where d.run_id = $1 and d.effect_key = $2 order by d.key`;
 const OF_NO_RUN = `select ${ROW} from deliveries d where d.run_id is null and d.effect_key = $1 order by d.key`;
 
+/** Everything is held, but for the message that says so. */
+const IS_FREE_SQL = (key: string) => `(not ${ALL_HELD} or ${key} like 'put\\_back/%')`;
+const IS_FREE = sql.raw(IS_FREE_SQL(`"deliveries"."key"`));
+const NOW = sql`clock_timestamp()`;
+
+/** It fell due before the database was found put back, and nobody has asked since then whether it is out. */
+const MAY_BE_OUT = `exists (select 1 from put_backs p where p.noticed_at >= d.due_at and (d.asked_at is null or d.asked_at < p.found_at)
+    and d.key not like 'put\\_back/%')`;
+const AS_CLAIMED = `${ROW}, nextval('delivery_claims')::double precision as claims, ${MAY_BE_OUT} as "mayBeOut"`;
+
 const PIN_CLAIMED = `insert into deliveries as d (key, id, channel, run_id, effect_key, step, account_id, contact_id, recipient, category,
     template, template_hash, locale, priority, due_at, created_at, raw, status, token, lease_until, attempts, sent_at)
   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::int, $15::timestamptz, $16::timestamptz, $17,
     'claimed', $18, ${FROM_NOW("$19")}, 1, $20::timestamptz)
-  on conflict do nothing returning ${ROW}`;
+  on conflict do nothing returning ${AS_CLAIMED}`;
 
 const CLAIM = `update deliveries d set status = 'claimed', token = $2, lease_until = ${FROM_NOW("$3")}, wire_until = null, not_before = null,
     attempts = d.attempts + 1, sent_at = $4::timestamptz
   where d.key = $1 and (d.status in ('pending', 'claimed')
     or (d.status = 'retry' and (d.not_before is null or d.not_before <= clock_timestamp())))
-  returning ${ROW}`;
+    and ${IS_FREE_SQL("d.key")}
+  returning ${AS_CLAIMED}`;
 
 const WIRE = `update deliveries set status = 'wire', wire_until = ${FROM_NOW("$3")},
     raw = coalesce($4::text, raw), message_id = coalesce($5::text, message_id)
-  where key = $1 and token = $2 and status = 'claimed' and lease_until > clock_timestamp() returning key`;
+  where key = $1 and token = $2 and status = 'claimed' and lease_until > clock_timestamp() and ${IS_FREE_SQL("key")}
+  returning (select last_value from delivery_claims)::double precision as claims`;
+
+/** How long a message waits for the next look while everything is held, real milliseconds. */
+const HELD_LOOK_MS = 15_000;
+const RETRY_LEFT = `select greatest(
+  (select extract(epoch from d.not_before - clock_timestamp())::double precision * 1000 from deliveries d where d.key = $1 and d.status = 'retry'),
+  case when ${IS_FREE_SQL("$1::text")} then 0 else ${HELD_LOOK_MS} end) as left`;
 
 const SENT_ROW = `update deliveries d set status = 'sent', reason = null, server_message_id = $3, slack_channel = $4, slack_ts = $5,
     -- A run's nudge may be asked to come again.

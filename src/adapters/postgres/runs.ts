@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, gt, inArray, isNull, lt, lte, sql } from "drizzle-orm";
+import { and, asc, desc, eq, gt, inArray, isNull, lt, lte, ne, sql } from "drizzle-orm";
 import type { PerformResponse } from "../../engine/perform.js";
 import type { TimelineEntry } from "../../engine/timeline.js";
 import type { FactValue } from "../../expression/expression.js";
@@ -99,6 +99,49 @@ export const postgresRuns: Runs = {
       .onConflictDoNothing()
       .returning({ id: runs.id });
     return new Set(rows.map((row) => row.id));
+  },
+
+  async restore(tx, run) {
+    const { id, hash, startedAt, status, turns, position, parked = null, inputs } = run;
+    const begun = {
+      enrolledBy: run.enrolledBy ?? null,
+      contractId: run.contractId ?? null,
+      parentRun: run.parent?.run ?? null,
+      parentKey: run.parent?.key ?? null,
+    };
+    const [other] = await inside(tx)
+      .select({ id: runs.id })
+      .from(runs)
+      .where(
+        and(
+          eq(runs.playbook, run.playbook),
+          eq(runs.accountId, run.accountId),
+          sql`coalesce(${runs.contactId}, '') = ${run.contactId ?? ""}`,
+          eq(runs.key, run.key),
+          ne(runs.id, id),
+          IS_LIVE,
+        ),
+      );
+    if (other !== undefined) return false;
+    await postgresRuns.insertMany(tx, [run]);
+    await inside(tx)
+      .update(runs)
+      .set({
+        ...begun,
+        hash,
+        startedAt,
+        status,
+        turns,
+        position: [...position],
+        parked,
+        inputs: { ...inputs },
+        outcome: run.outcome ?? null,
+        endedAt: run.endedAt ?? null,
+        wakesAt: null,
+      })
+      .where(eq(runs.id, id));
+    await inside(tx).delete(stretches).where(eq(stretches.runId, id));
+    return true;
   },
 
   async stretch(tx, runId, turns) {

@@ -12,6 +12,7 @@ import {
   index,
   integer,
   jsonb,
+  pgSequence,
   pgTable,
   primaryKey,
   text,
@@ -507,6 +508,8 @@ export const deliveries = pgTable(
     slackChannel: text("slack_channel"),
     slackTs: text("slack_ts"),
     createdAt: instant("created_at").notNull(),
+    /** Real time: when the server was last asked for it and didn't have it, or a person had it sent again. */
+    askedAt: instant("asked_at"),
   },
   (table) => [
     index("deliveries_effect").on(table.runId, table.effectKey),
@@ -517,6 +520,24 @@ export const deliveries = pgTable(
     uniqueIndex("deliveries_id").on(table.id),
   ],
 );
+
+/** Raised by every claim. Where it is lower than it was, the database was put back to an older copy. */
+export const deliveryClaims = pgSequence("delivery_claims");
+
+/** Each time that the database was found put back to an older copy. The switch `all_sends` is on until a person has looked. */
+export const putBacks = pgTable("put_backs", {
+  id: text().primaryKey(),
+  /** Domain time: what fell due until then may have gone out without this database knowing. */
+  noticedAt: instant("noticed_at").notNull(),
+  /** The same in real time, by the database's clock. */
+  foundAt: instant("found_at").notNull().default(sql`clock_timestamp()`),
+  /** Domain time of the last thing that this database knows from before; null: it knows nothing. */
+  knownUntil: instant("known_until"),
+  /** What showed it, in a sentence. */
+  shownBy: text("shown_by").notNull(),
+  /** After its release: the store knows again which runs live. */
+  isSettled: boolean("is_settled").notNull().default(false),
+});
 
 /** Who must not be written to. `category` `*` is all. Kept apart by reason: an opt-out is not a bounce. */
 export const suppressions = pgTable(

@@ -3,6 +3,11 @@ import { type Client, ScheduleAlreadyRunning, ScheduleNotFoundError, ScheduleOve
 /** The Schedule's id in the namespace. */
 export const SWEEP_SCHEDULE = "waypost-sweep";
 
+/** Installations that share a namespace differ by task queue. */
+export function sweepScheduleId(taskQueue: string): string {
+  return taskQueue === "waypost" ? SWEEP_SCHEDULE : `${SWEEP_SCHEDULE}-${taskQueue}`;
+}
+
 /**
  * Makes sure that the daily sweep is poked every `everyMs` of real time on this task queue: creates the Schedule, or brings it to
  * these settings. Several workers may do so at once. One poke at a time; a missed one is not made up for, since the sweep itself knows what is due.

@@ -44,6 +44,9 @@ export function boundedWorkflows(client: Client, taskQueue: string, timeoutMs: n
     signal: (runId, event) => bounded(() => workflows.signal(runId, event)),
     operate: (runId, verb: OperatorVerb, by, at) => bounded(() => workflows.operate(runId, verb, by, at)),
     state: (runId) => bounded(() => workflows.state(runId)),
+    begun: (runId) => bounded(() => workflows.begun(runId)),
+    // Pages come one by one: each is as quick as any call.
+    living: () => workflows.living(),
   };
 }
 

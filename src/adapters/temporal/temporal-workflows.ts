@@ -8,7 +8,14 @@ import {
 } from "@temporalio/common";
 import type { RunEvent } from "../../engine/event.js";
 import type { RunState } from "../../engine/state.js";
-import type { OperatorVerb, RunStart, Workflows } from "../../ports/workflows.js";
+import {
+  type BegunRun,
+  type OperatorVerb,
+  OtherRunThere,
+  type RowOnly,
+  type RunStart,
+  type Workflows,
+} from "../../ports/workflows.js";
 import type { PayloadKey } from "./encrypting-codec.js";
 import { payloadCodecs } from "./payload-codecs.js";
 import { isTaskFailure } from "./temporal-faults.js";
@@ -47,7 +54,7 @@ export async function connectTemporal(options: {
 /** Runs as Temporal workflows; the workflow id is the run's id. */
 export function temporalWorkflows(client: Client, taskQueue: string = TASK_QUEUE): Workflows {
   return {
-    async start(start: RunStart) {
+    async start({ row = {}, ...start }: RunStart) {
       try {
         await client.workflow.start("runPlaybook", {
           workflowId: start.run.id,
@@ -56,16 +63,17 @@ export function temporalWorkflows(client: Client, taskQueue: string = TASK_QUEUE
           // The id is unique for ever (its ordinal comes from Postgres): a second start is a repeated one.
           workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
           workflowIdConflictPolicy: WorkflowIdConflictPolicy.FAIL,
-          memo: { plan: start.plan.hash, startedAt: start.run.startedAt },
+          memo: { plan: start.plan.hash, startedAt: start.run.startedAt, row },
           typedSearchAttributes: new TypedSearchAttributes([
             { key: SEARCH_ATTRIBUTES.playbook, value: start.run.playbook },
             { key: SEARCH_ATTRIBUTES.account, value: start.run.accountId },
             { key: SEARCH_ATTRIBUTES.status, value: start.holds.length > 0 ? "held" : "running" },
           ]),
         });
+        return undefined;
       } catch (error) {
         if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-        await mustBeThis(client, start);
+        return (await mustBeThis(client, start))?.outcome;
       }
     },
 
@@ -103,7 +111,31 @@ export function temporalWorkflows(client: Client, taskQueue: string = TASK_QUEUE
         throw error;
       }
     },
+
+    begun: (runId: string) => begunRun(client, runId),
+
+    async *living() {
+      const query = `WorkflowType = 'runPlaybook' AND ExecutionStatus = 'Running' AND TaskQueue = '${taskQueue}'`;
+      for await (const { workflowId } of client.workflow.list({ query, pageSize: 1_000 })) yield workflowId;
+    },
   };
+}
+
+async function begunRun(client: Client, runId: string): Promise<BegunRun | undefined> {
+  try {
+    const handle = client.workflow.getHandle(runId);
+    const { memo, status } = await handle.describe();
+    const outcome = status.name === "COMPLETED" ? ((await handle.result()) as string) : undefined;
+    return {
+      hash: memo?.["plan"] as string,
+      startedAt: memo?.["startedAt"] as number,
+      row: (memo?.["row"] ?? {}) as RowOnly,
+      ...(outcome === undefined ? {} : { outcome }),
+    };
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    throw error;
+  }
 }
 
 /** How often an update is tried that met a workflow task which failed, and the pause between, real milliseconds. */
@@ -131,9 +163,11 @@ async function untilTaken(attempt: (updateId: string) => Promise<unknown>): Prom
  * A workflow with the run's id is there: it must be this run, started before. Another one is what a database that was made anew finds in a
  * namespace that still remembers the old one's runs; to take it for ours would leave the run without a workflow, and nobody told.
  */
-async function mustBeThis(client: Client, { run, plan }: RunStart): Promise<void> {
-  const problem = await otherRunProblem(client, { id: run.id, hash: plan.hash, startedAt: run.startedAt });
-  if (problem !== undefined) throw new Error(problem);
+async function mustBeThis(client: Client, { run, plan }: RunStart): Promise<BegunRun | undefined> {
+  const begun = await begunRun(client, run.id);
+  const problem = begun && problemWith(begun, { id: run.id, hash: plan.hash, startedAt: run.startedAt });
+  if (problem !== undefined) throw new OtherRunThere(problem, begun as BegunRun);
+  return begun;
 }
 
 /** A sentence where the namespace has another installation's run of this id; undefined where it has this one or none. */
@@ -141,12 +175,14 @@ export async function otherRunProblem(
   client: Client,
   run: { readonly id: string; readonly hash: string; readonly startedAt: number },
 ): Promise<string | undefined> {
-  try {
-    const { memo } = await client.workflow.getHandle(run.id).describe();
-    if (memo?.["plan"] === run.hash && memo["startedAt"] === run.startedAt) return undefined;
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return undefined;
-    throw error;
-  }
+  const begun = await begunRun(client, run.id);
+  return begun && problemWith(begun, run);
+}
+
+function problemWith(
+  begun: BegunRun,
+  run: { readonly id: string; readonly hash: string; readonly startedAt: number },
+): string | undefined {
+  if (begun.hash === run.hash && begun.startedAt === run.startedAt) return undefined;
   return `Temporal knows another run ${run.id}: this namespace belongs to another database, or to an earlier one. Give each installation a namespace of its own.`;
 }

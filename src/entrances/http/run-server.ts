@@ -6,6 +6,8 @@ import { postgresSlackRequests } from "../../adapters/postgres/slack-requests.js
 import { isTemporalReady } from "../../adapters/temporal/temporal-client.js";
 import type { EnvironmentWith, SERVER_NEEDS } from "../environment.js";
 import { createLogger, type Logger } from "../logger.js";
+import { lookAtStart, lookForPutBack } from "../../operations/put-back.js";
+import { type PollLoop, runPollLoop } from "../worker/poll-loop.js";
 import { createTaskActions } from "../slack/operations-actions.js";
 import { createSlackEntrance, type SlackEntrance } from "../slack/receiver.js";
 import { wire, type Wired } from "../wire.js";
@@ -44,6 +46,10 @@ export async function runServer(
 ): Promise<number> {
   const logger = options.logger ?? createLogger(environment.WAYPOST_LOG_LEVEL ?? "info", "server");
   const wired = wire(environment, "server", logger);
+  // A server sends little, but what this database doesn't know may be out already.
+  wired.seen.waitForNote();
+  const stop = new AbortController();
+  const watching = runPollLoop(putBackLoop(wired), stop.signal, logger);
   let slack: SlackEntrance | undefined;
   try {
     slack = slackEntrance(environment, wired);
@@ -68,8 +74,25 @@ export async function runServer(
     logger.fatal({ err: error }, "the server ends");
     return EXIT_FAULT;
   } finally {
+    stop.abort();
+    await watching;
     await wired.close();
   }
+}
+
+/** How often it is looked whether the database was put back, real milliseconds. */
+const PUT_BACK_EVERY_MS = 1_000;
+
+function putBackLoop(wired: Wired): PollLoop {
+  const { seen, countsNote } = wired;
+  return {
+    name: "put back",
+    everyMs: PUT_BACK_EVERY_MS,
+    work: async () => {
+      await (seen.isReady ? lookForPutBack(wired, seen) : lookAtStart(wired, seen, countsNote));
+      return 0;
+    },
+  };
 }
 
 function listenerOf(

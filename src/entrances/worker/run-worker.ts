@@ -3,17 +3,20 @@ import { DefaultLogger, makeTelemetryFilterString, Runtime } from "@temporalio/w
 import { createActivities } from "../../../activities/index.js";
 import { migrate } from "../../adapters/postgres/migrate.js";
 import { postgresRetention } from "../../adapters/postgres/retention.js";
-import { ensureSweepSchedule } from "../../adapters/temporal/sweep-schedule.js";
+import { ensureSweepSchedule, sweepScheduleId } from "../../adapters/temporal/sweep-schedule.js";
 import { createRunWorker, type RunWorkerOptions } from "../../adapters/temporal/worker.js";
 import { dispatchBatch } from "../../operations/dispatch-events.js";
 import { expireHealthOverride } from "../../operations/override-health.js";
 import { postOutbox } from "../../operations/outbox.js";
 import { armRemoval, removeOld } from "../../operations/remove-old.js";
+import { lookAtStart, lookForPutBack, noteCounts } from "../../operations/put-back.js";
+import { settlePutBack } from "../../operations/settle-put-back.js";
 import { pollDue } from "../../operations/poll-due.js";
 import { sweepDue } from "../../operations/sweep-health.js";
 import { deskDue } from "../../operations/tasks/desk-due.js";
 import { armDigests } from "../../operations/tasks/digest.js";
 import type { DueHandlers } from "../../operations/poll-due.js";
+import type { Counts } from "../../ports/put-backs.js";
 import { StoreUnavailable } from "../../ports/transactions.js";
 import type { EnvironmentWith, WORKER_NEEDS } from "../environment.js";
 import { createLogger, type Logger } from "../logger.js";
@@ -40,6 +43,11 @@ const DISPATCH_EVERY_MS = 100;
 const DUE_EVERY_MS = 150;
 const OUTBOX_EVERY_MS = 500;
 const DIGESTS_EVERY_MS = 60_000;
+/** How often it is looked whether the database was put back. */
+const PUT_BACK_EVERY_MS = 1_000;
+/** How often Temporal is told what the database has counted, where that is more than before. */
+const NOTE_EVERY_MS = 5_000;
+const LAST_NOTE_MS = 1_000;
 
 const BATCH = 200;
 /** Dispatchers of one worker: most of a dispatcher's time is waiting for Postgres and Temporal. */
@@ -75,6 +83,9 @@ export async function runWorker(
       signal,
       logger,
     );
+    // Before anything is sent: what this database doesn't know may be out already.
+    const look = () => lookAtStart(wired, wired.seen, wired.countsNote);
+    await untilItWorks("what Temporal has noted", look, signal, logger);
     const running = await untilItWorks("Temporal", () => createWorker(environment, wired, options), signal, logger);
     if (running === undefined) return EXIT_OK;
     return await work(running, wired, signal, options);
@@ -118,6 +129,8 @@ async function work(
     signal.removeEventListener("abort", onAbort);
     stop.abort();
     await Promise.all(loops);
+    // For whoever starts next, perhaps on an older copy; Temporal may be away.
+    await Promise.race([noteCounts(wired.seen, wired.countsNote, undefined), sleep(LAST_NOTE_MS)]).catch(() => {});
     await close();
   }
 }
@@ -153,6 +166,7 @@ function loopsOf(wired: Wired): PollLoop[] {
   const { store, clock, onFault, order } = wired;
   const desk = deskDue(wired);
   const retention = postgresRetention();
+  let noted: Counts | undefined;
   const nudges = { event: new Nudge(), due: new Nudge(), message: new Nudge(), sweep: new Nudge(), run: new Nudge() };
   wired.onBlocked = (kind) => nudges[kind].now();
   const overrideExpiry: DueHandlers = {
@@ -194,6 +208,28 @@ function loopsOf(wired: Wired): PollLoop[] {
       ? []
       : [{ name: "sweep", everyMs: SWEEP_LOOK_MS, work: () => sweep(wired), nudge: nudges.sweep }]),
     {
+      name: "put back",
+      everyMs: PUT_BACK_EVERY_MS,
+      work: async () => {
+        await lookForPutBack(wired, wired.seen);
+        return 0;
+      },
+    },
+    {
+      name: "what Temporal has noted",
+      everyMs: NOTE_EVERY_MS,
+      work: async () => {
+        // One worker does it; where that takes longer than a lock may be held, another does the same.
+        const settle = async (): Promise<void> => {
+          const settled = await settlePutBack(wired);
+          if (settled !== undefined) wired.logger.warn(settled, "the store knows again where the runs stand");
+        };
+        await wired.database.whileLocked("settle-put-back", async () => undefined, settle);
+        noted = await noteCounts(wired.seen, wired.countsNote, noted);
+        return 0;
+      },
+    },
+    {
       name: "digests and removal",
       everyMs: DIGESTS_EVERY_MS,
       work: async () => {
@@ -221,9 +257,7 @@ async function armDailyIfPublished(wired: Wired): Promise<void> {
 async function schedule({ temporal, taskQueue, clock }: Wired): Promise<void> {
   const everyMs =
     clock.scale === 1 ? SWEEP_POKE_MS : Math.max(SWEEP_POKE_LEAST_MS, Math.ceil(SWEEP_POKE_DOMAIN_MS / clock.scale));
-  // Installations that share a namespace differ by task queue.
-  const id = taskQueue === "waypost" ? "waypost-sweep" : `waypost-sweep-${taskQueue}`;
-  await ensureSweepSchedule(temporal, { taskQueue, everyMs, id });
+  await ensureSweepSchedule(temporal, { taskQueue, everyMs, id: sweepScheduleId(taskQueue) });
 }
 
 /** Repeats what fails because something is away, with growing pauses and one line in the log; undefined if the signal came first. Other errors are thrown. */

@@ -14,7 +14,7 @@ import type { RecipientRule } from "../../engine/plan.js";
 import type { Policy } from "../../engine/policy.js";
 import type { FactValue } from "../../expression/expression.js";
 import { TextFault } from "../../ports/composer.js";
-import type { DeliveryRow, KeptMessage, NewDelivery } from "../../ports/ledger.js";
+import type { ClaimedDelivery, DeliveryRow, KeptMessage, NewDelivery } from "../../ports/ledger.js";
 import type { MailFindings } from "../../ports/mail-grounds.js";
 import type { RawMessage } from "../../ports/mailer.js";
 import type { ContactCard } from "../../ports/people.js";
@@ -25,6 +25,7 @@ import type { Instant } from "../../values/instant.js";
 import { type Conversation, deliver, follow, isFinal, isStalled } from "../deliver.js";
 import { deliveryId } from "../delivery-id.js";
 import { isHeldNow } from "../held-now.js";
+import { ALL_EMAIL, ALL_SENDS } from "../kill-switches.js";
 import { mailCompanyOf } from "../mail-company.js";
 import { putNotices } from "../outbox.js";
 import { type Effect, effectId, inClaim, type Scene } from "../scene.js";
@@ -360,6 +361,11 @@ async function sendClaimed(
     const delivery: Delivery = { contact: row.contactId ?? "", result: "rejected", at: now, reason: message.reason };
     return { kind: "final", delivery, fault: message.reason };
   }
+  if (row.mayBeOut === true) {
+    // As one that was on the wire for as long as it may be: the next round asks the mail server before anything else.
+    await store.read((tx) => ledger.wire(tx, row.key, token, 0, message.kept));
+    return undefined;
+  }
   const conversation = conversationOf(scene, row, message);
   const standing = await deliver(ports, row.key, token, conversation, scene.leftMs());
   if (standing.kind === "later") return standing;
@@ -371,7 +377,7 @@ async function sendClaimed(
 }
 
 /** What became of a claim: the row is ours, as it now stands; or it is not to be sent now. */
-type Claimed = MailOutcome | { readonly kind: "claimed"; readonly token: string; readonly row: DeliveryRow };
+type Claimed = MailOutcome | { readonly kind: "claimed"; readonly token: string; readonly row: ClaimedDelivery };
 
 /** The claim: in one transaction the account is locked, the run's events and everything that decides are read, and the row is taken or put off. */
 async function claimMail(
@@ -511,7 +517,9 @@ async function decide(
     isTestAccount: account.isTest,
     isAddressAllowed: isAllowed(contact?.email ?? "", scene.ports.settings.emailOnlyTo),
     suppressions,
-    isKillSwitchOn: switches.some((name) => name === "all_email" || name === `playbook:${scene.run.playbook}`),
+    isKillSwitchOn: switches.some(
+      (name) => name === ALL_SENDS || name === ALL_EMAIL || name === `playbook:${scene.run.playbook}`,
+    ),
     isHeld,
     counted,
     waiting,

@@ -36,7 +36,7 @@ export interface Production {
   /** An account with a champion, `pat@ID.example`, and its CSM `ann` unless told otherwise. */
   account(id: string, fields?: Record<string, unknown>): Promise<void>;
   /** `signal.raised` with the playbook's name: enrols the account. */
-  signal(playbook: string, account: string): Promise<void>;
+  signal(playbook: string, account: string, id?: string): Promise<void>;
   run(account: string, is?: (run: Run) => boolean, timeoutMs?: number): Promise<Run>;
   timeline(run: string): Promise<string[]>;
   mailsTo(account: string): readonly string[];
@@ -78,11 +78,16 @@ export interface Program {
 }
 
 export async function startProduction(
-  options: { readonly proxies?: boolean; readonly environment?: Record<string, string> } = {},
+  options: {
+    readonly proxies?: boolean;
+    readonly environment?: Record<string, string>;
+    /** Migrated; default: a fresh one of the stack. */
+    readonly database?: FreshDatabase;
+  } = {},
 ): Promise<Production> {
   const temporalAddress = inject("temporalAddress");
   if (!temporalAddress) throw new Error("needs the stack");
-  const database = await freshDatabase();
+  const database = options.database ?? (await freshDatabase());
   const databaseUrl = new URL(database.url);
   const postgres = options.proxies ? await startTcpProxy(databaseUrl.host) : undefined;
   const temporal = options.proxies ? await startTcpProxy(temporalAddress) : undefined;
@@ -155,8 +160,7 @@ export async function startProduction(
       const { status, body } = await production.ask("PUT", "/v1/customers", customers(id, fields));
       if (status !== 200 || body.refused.length > 0) throw new Error(`not taken: ${JSON.stringify(body)}`);
     },
-    async signal(playbook, account) {
-      const id = `signal-${randomBytes(6).toString("hex")}`;
+    async signal(playbook, account, id = `signal-${randomBytes(6).toString("hex")}`) {
       const event = { id, name: "signal.raised", account, payload: { reason: playbook } };
       const { status, body } = await production.ask("POST", "/v1/events", event);
       if (status !== 202) throw new Error(`not taken: ${JSON.stringify(body)}`);

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import type { Command } from "commander";
 import { otherRunProblem } from "../../../adapters/temporal/temporal-workflows.js";
 import { ENROLMENTS_PER_HOUR_MAX } from "../../../engine/decide-enrol.js";
-import { ALL_EMAIL } from "../../../operations/kill-switches.js";
+import { ALL_EMAIL, ALL_SENDS } from "../../../operations/kill-switches.js";
 import type { RunRow } from "../../../ports/runs.js";
 import { DAY_MS, formatInstant } from "../../../values/instant.js";
 import { EnvironmentFault, KNOWN_VARIABLES, readEnvironment } from "../../environment.js";
@@ -106,6 +106,11 @@ async function examine(isOnlyReachability: boolean): Promise<Finding[]> {
           "mail",
           () => switches(wired),
           "deliberate? `waypost hold` says why; `waypost release` lets it go out again",
+        ),
+        await look(
+          "database",
+          () => putBack(wired),
+          "compare the mail server's log and Slack with what was sent since then, import what is missing, then `waypost release --all-sends`",
         ),
         await look("oldest run", () => oldest(wired), "see `waypost runs`"),
       );
@@ -230,9 +235,22 @@ async function switches({ store, holds }: Wired): Promise<string> {
   if (on.length === 0) return "nothing is held";
   throw new Error(
     on
-      .map(({ name, by, at }) => `${name === ALL_EMAIL ? "all e-mail" : name} held by ${by} since ${formatInstant(at)}`)
+      .map(
+        ({ name, by, at }) =>
+          `${name === ALL_SENDS ? "everything" : name === ALL_EMAIL ? "all e-mail" : name} held by ${by} since ${formatInstant(at)}`,
+      )
       .join("; "),
   );
+}
+
+/** Put back to an older copy: everything is held until a person has looked. */
+async function putBack({ store, holds, putBacks }: Wired): Promise<string> {
+  const latest = await store.read((tx) => putBacks.latest(tx));
+  if (latest === undefined) return "was never put back to an older copy";
+  const { noticedAt } = latest.putBack;
+  if (!latest.isHeld) return `was put back to an older copy, noticed ${formatInstant(noticedAt)}, and released`;
+  const held = (await store.read((tx) => holds.switches(tx))).find(({ name }) => name === ALL_SENDS);
+  throw new Error(`${held?.reason ?? latest.putBack.shownBy} (noticed ${formatInstant(noticedAt)}); nothing is sent`);
 }
 
 /** What docs/changing-the-engine.md asks before an old way is taken out. */

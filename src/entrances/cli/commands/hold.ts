@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import {
   ALL_EMAIL,
+  ALL_SENDS,
   listSwitches,
   switchProblem,
   turnSwitchOff,
@@ -11,6 +12,7 @@ import { outputOf, UsageFault } from "../answer.js";
 import { actor, withInstallation } from "../session.js";
 
 interface HoldOptions {
+  readonly allSends?: boolean;
   readonly allEmail?: boolean;
   readonly playbook?: string;
   readonly reason?: string;
@@ -21,6 +23,7 @@ interface HoldOptions {
 export function registerHold(program: Command): void {
   const both = (command: Command): Command =>
     command
+      .option("--all-sends", "everything, by e-mail and Slack")
       .option("--all-email", "every mail of every playbook")
       .option("--playbook <name>", "every mail of one playbook")
       .option("--json", "{ ok, changed, switches }");
@@ -34,12 +37,15 @@ export function registerHold(program: Command): void {
 }
 
 async function turn(options: HoldOptions, isHold: boolean): Promise<void> {
-  if (options.allEmail === true && options.playbook !== undefined) {
-    throw new UsageFault("Give --all-email or --playbook NAME, not both.");
-  }
-  const name =
-    options.allEmail === true ? ALL_EMAIL : options.playbook === undefined ? undefined : `playbook:${options.playbook}`;
-  if (name === undefined && !isHold) throw new UsageFault("Say what to release: --all-email, or --playbook NAME.");
+  const names = [
+    ...(options.allSends === true ? [ALL_SENDS] : []),
+    ...(options.allEmail === true ? [ALL_EMAIL] : []),
+    ...(options.playbook === undefined ? [] : [`playbook:${options.playbook}`]),
+  ];
+  if (names.length > 1) throw new UsageFault("Give one of --all-sends, --all-email and --playbook NAME.");
+  const [name] = names;
+  if (name === undefined && !isHold)
+    throw new UsageFault("Say what to release: --all-sends, --all-email, or --playbook NAME.");
   const { changed, switches } = await withInstallation(async (wired) => {
     if (name === undefined) return { changed: false, switches: await listSwitches(wired) };
     const problem = await switchProblem(wired, name);

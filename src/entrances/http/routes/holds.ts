@@ -7,7 +7,7 @@ import { id, shown, shownInstant, strict } from "../schema.js";
 
 const killSwitch = z.object({ name: z.string(), by: z.string(), reason: z.string().nullable(), at: shownInstant });
 
-/** The switches that stop sending at once: `all_email`, or `playbook:NAME`. */
+/** The switches that stop sending at once: `all_sends`, `all_email`, or `playbook:NAME`. */
 export function holdRoutes(ports: HttpPorts): Route[] {
   const list = async () => ({ holds: (await listSwitches(ports)).map((one) => ({ ...one, at: shown(one.at) })) });
   const holds = z.object({ holds: z.array(killSwitch) });
@@ -27,12 +27,12 @@ export function holdRoutes(ports: HttpPorts): Route[] {
       method: "POST",
       path: "/v1/holds",
       id: "hold",
-      summary: "Stop all e-mail, or a playbook's, at once",
+      summary: "Stop everything, all e-mail, or a playbook's, at once",
       tag: "Holds",
       scope: "admin",
       params: {},
       body: strict({
-        name: id.meta({ description: "`all_email` or `playbook:NAME`" }),
+        name: id.meta({ description: "`all_sends`, `all_email` or `playbook:NAME`" }),
         reason: z.string().max(2000, "must have 2,000 characters at most").optional(),
         by: id.optional(),
       }),
@@ -53,7 +53,7 @@ export function holdRoutes(ports: HttpPorts): Route[] {
       summary: "Let it go on",
       tag: "Holds",
       scope: "admin",
-      params: { name: "`all_email`, or `playbook:NAME` percent-encoded" },
+      params: { name: "`all_sends`, `all_email`, or `playbook:NAME` percent-encoded" },
       answers: { 200: { about: "Released", schema: holds } },
       run: async ({ params, principal }) => {
         const name = params.name as string;
