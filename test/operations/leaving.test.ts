@@ -44,12 +44,12 @@ beforeAll(async () => {
   await sql.unsafe(`
     create table order_of_things (n bigserial primary key, what text not null, subject text not null, step text, at timestamptz not null default clock_timestamp());
     create function note_delivery() returns trigger language plpgsql as $$ begin
-      if new.channel = 'email' and new.attempts > old.attempts then
+      if new.channel = 'email' and new.attempts > coalesce(old.attempts, 0) then
         insert into order_of_things (what, subject, step) values ('claimed', new.run_id, new.step); end if;
       if new.channel = 'email' and new.status = 'wire' then
         insert into order_of_things (what, subject, step) values ('wire', new.run_id, new.step); end if;
       return null; end $$;
-    create trigger note_delivery after update on deliveries for each row execute function note_delivery();
+    create trigger note_delivery after insert or update on deliveries for each row execute function note_delivery();
     create function note_suppression() returns trigger language plpgsql as $$ begin
       insert into order_of_things (what, subject) values ('left', new.email); return null; end $$;
     create trigger note_suppression after insert on suppressions for each row execute function note_suppression();
