@@ -44,7 +44,7 @@ beforeAll(async () => {
   await sql.unsafe(`
     create table order_of_things (n bigserial primary key, what text not null, subject text not null, step text, at timestamptz not null default clock_timestamp());
     create function note_delivery() returns trigger language plpgsql as $$ begin
-      if new.channel = 'email' and new.attempts > coalesce(old.attempts, 0) then
+      if new.channel = 'email' and new.attempts > (case when tg_op = 'INSERT' then 0 else old.attempts end) then
         insert into order_of_things (what, subject, step) values ('claimed', new.run_id, new.step); end if;
       if new.channel = 'email' and new.status = 'wire' then
         insert into order_of_things (what, subject, step) values ('wire', new.run_id, new.step); end if;
@@ -271,6 +271,7 @@ async function judge(trials: readonly Trial[]) {
   const ends = new Map((await sql`select id, status, outcome from runs`).map((row) => [row["id"], row]));
   const bySubject = new Map<string, (typeof things)[number][]>();
   for (const thing of things) bySubject.set(thing.subject, [...(bySubject.get(thing.subject) ?? []), thing]);
+  const arrivedAt = new Set(stand.mailbox.messages().flatMap(({ to }) => to));
   const figures = {
     after: 0,
     farewells: 0,
@@ -288,6 +289,8 @@ async function judge(trials: readonly Trial[]) {
     const left = way === "stop" ? over : bySubject.get(subject)?.find(({ what }) => what === "left");
     const end = ends.get(run);
     const sent = own.filter(({ what, step }) => what === "claimed" && step !== "farewell");
+    // What arrived was seen to be claimed, or this record is blind.
+    if (own.every(({ what }) => what !== "claimed") && arrivedAt.has(address)) figures.otherwise += 1;
     const expected = { unsubscribe: "through", exit: "left", goal: "reached", stop: "stopped" }[way];
     // Who leaves when everything is said is through all the same.
     if (end?.["status"] !== "ended" || (end["outcome"] !== expected && end["outcome"] !== "through"))
