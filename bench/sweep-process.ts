@@ -1,4 +1,6 @@
 /** One daily evaluation of everybody, of the instant in the argument (epoch milliseconds), in a process of its own; prints what it took as JSON. */
+// What V8 has had no reason to collect yet is not what an evaluation needs, and grows with time, not with accounts.
+import "./collect-garbage.js";
 import { readEnvironment } from "../src/entrances/environment.js";
 import { wire } from "../src/entrances/wire.js";
 import { sweepHealth } from "../src/operations/sweep-health.js";
