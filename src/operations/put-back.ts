@@ -85,11 +85,14 @@ export async function lookAtStart(ports: PutBackPorts, seen: SeenCounts, note: C
 }
 
 /** Notes what this process knows, if that is more than was noted last; what is noted now. */
-export async function noteCounts(seen: SeenCounts, note: CountsNote, last: Counts | undefined): Promise<Counts> {
+export async function noteCounts(
+  seen: SeenCounts,
+  note: CountsNote,
+  last: Counts | undefined,
+): Promise<Counts | undefined> {
   const counts = highest(seen.sure, last ?? { claims: 0, events: 0 });
   if (last !== undefined && counts.claims === last.claims && counts.events === last.events) return last;
-  await note.write(counts);
-  return counts;
+  return (await note.write(counts)) ? counts : last;
 }
 
 function saidBy(found: Counts, before: Counts): string {

@@ -40,8 +40,8 @@ export interface PutBacks {
 export interface CountsNote {
   /** undefined: nothing was noted yet. */
   read(): Promise<Counts | undefined>;
-  /** Notes at least these. */
-  write(counts: Counts): Promise<void>;
+  /** Notes at least these; false: there is nothing yet that could keep them. */
+  write(counts: Counts): Promise<boolean>;
 }
 
 /** The database is an older copy of itself: nothing is begun until a person has released what is held. To be tried again, like a store that is away. */

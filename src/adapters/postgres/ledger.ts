@@ -243,7 +243,8 @@ const UNKNOWN_ROW = `update deliveries d set status = 'unknown', reason = $3
   where d.key = $1 and d.token = $2 and d.status = 'wire' returning ${ROW}`;
 const REJECTED_ROW = `update deliveries d set status = 'rejected', raw = null, reason = $3, sent_at = null
   where d.key = $1 and d.token = $2 and d.status in ('wire', 'claimed') returning ${ROW}`;
-const RETRY_ROW = `update deliveries d set status = 'retry', reason = $3, not_before = ${FROM_NOW("$4")}, sent_at = null
+// The column has milliseconds: rounded up, what may be tried at once could not be for half a one.
+const RETRY_ROW = `update deliveries d set status = 'retry', reason = $3, not_before = date_trunc('milliseconds', ${FROM_NOW("$4")}), sent_at = null
   where d.key = $1 and d.token = $2 and d.status in ('wire', 'claimed') returning ${ROW}`;
 
 function settling(key: string, token: string, result: DeliveryResult): [text: string, parameters: Parameter[]] {

@@ -23,12 +23,18 @@ export function scheduleNote(client: Client, scheduleId: string, timeoutMs: numb
       }
     },
     async write(counts) {
-      await bounded(() =>
-        handle.update((before) => ({
-          ...before,
-          state: { ...before.state, note: noteOf(highest(counts, countsIn(before.state.note) ?? counts)) },
-        })),
-      );
+      try {
+        await bounded(() =>
+          handle.update((before) => ({
+            ...before,
+            state: { ...before.state, note: noteOf(highest(counts, countsIn(before.state.note) ?? counts)) },
+          })),
+        );
+        return true;
+      } catch (error) {
+        if (error instanceof ScheduleNotFoundError) return false;
+        throw error;
+      }
     },
   };
 }
