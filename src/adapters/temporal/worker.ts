@@ -52,6 +52,8 @@ export async function createRunWorker(
     dataConverter: { payloadCodecs: payloadCodecs(options.payloadKeys) },
     maxCachedWorkflows: options.maxCachedWorkflows ?? 1_000,
     reuseV8Context: true,
+    // A stretch mostly waits, for commits and the mail server: with the SDK's 40 the machine was idle half of the time (docs/measurements.md, "throughput").
+    maxConcurrentWorkflowTaskExecutions: 100,
     ...PATIENT_WITH_CODE,
     shutdownGraceTime: options.graceMs ?? 10_000,
     // A killed worker's cached runs wait this long before another takes them: recovery matters more than a replay.
