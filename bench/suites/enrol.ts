@@ -18,7 +18,7 @@ const DISPATCHERS = 4;
  */
 export async function enrolMany(
   stand: Stand,
-  { rounds, runs = 2_000 }: { readonly rounds: number; readonly runs?: number | undefined },
+  { rounds, runs = 10_000 }: { readonly rounds: number; readonly runs?: number | undefined },
 ): Promise<SuiteResult> {
   const perSecond: Record<"command" | "begun" | "raw", number[]> = { command: [], begun: [], raw: [] };
   const ours = async () => {
