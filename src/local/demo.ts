@@ -58,6 +58,7 @@ const SETTLE_MS = 120_000;
 /** How long the store may be away, real milliseconds, before the demo's own part gives up. */
 const STORE_AWAY_MS = 60_000;
 
+/** How long a kill waits for a worker that has just died to be up again, real milliseconds. */
 const WORKER_UP_MS = 10_000;
 
 const TEMPORAL_FILE = "demo-temporal.db";

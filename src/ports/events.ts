@@ -114,8 +114,6 @@ export interface Events {
     limit?: number,
     inHand?: readonly string[],
   ): Promise<readonly RunEvent[]>;
-  /** The run has taken these in. Idempotent. */
-  confirm(tx: Tx, runId: string, eventIds: readonly string[]): Promise<void>;
   /** Accounts with pending events up to `now`, longest waiting first. */
   accountsPending(tx: Tx, now: Instant, limit: number): Promise<readonly string[]>;
   /** The account's pending events up to `now`, by (at, seq). */

@@ -6,25 +6,14 @@ import { stretch } from "../../src/engine/stretch.js";
 import type { TimelineEntry } from "../../src/engine/timeline.js";
 import { walk } from "../../src/engine/walk.js";
 import { end, on, parallel, planFrom, repeat, slack, wait, waitFor } from "./plans.js";
-import { at, event, short } from "./rehearse.js";
-
-const BEGIN = at("2026-03-02T09:00");
+import { at, event, RUN, short } from "./rehearse.js";
 
 /** Walks a run that nobody has attended to until `now`, and whose worker then takes it up. `missed`: what happened to it meanwhile, and is still in the store. */
 async function caughtUp(plan: Plan, now: string, missed: readonly RunEvent[] = []) {
   const told: TimelineEntry[] = [];
   const logs: number[] = [];
   const taken = new Set<string>();
-  const run = {
-    id: "r",
-    playbook: "p",
-    subject: "account",
-    subjectId: "a1",
-    accountId: "a1",
-    key: "a1",
-    startedAt: BEGIN,
-  } as const;
-  const state = await walk(plan, newRun(plan, run), {
+  const state = await walk(plan, newRun(plan, RUN), {
     perform: async ({ state, offered }) => {
       const response = await stretch(plan, state, offered, {
         perform: async (command, asOf) => ({

@@ -46,7 +46,7 @@ test.each([
         if (minute === AWAY_FROM) await door.cut();
         if (minute === 35) await door.restore().then(() => door.freeze());
         // What was on its way already has arrived.
-      if (minute === AWAY_FROM + 2) figures.before = arrivals(sends).size;
+        if (minute === AWAY_FROM + 2) figures.before = arrivals(sends).size;
         if (minute === AWAY_UNTIL - 1) figures.away = arrivals(sends).size;
         if (minute === AWAY_UNTIL) await door.restore();
         stand.stage.clock.moveTo(start + minute * MINUTE);

@@ -5,32 +5,17 @@ import { postgresLedger } from "../../src/adapters/postgres/ledger.js";
 import type { Ledger, NewDelivery } from "../../src/ports/ledger.js";
 import type { Tx } from "../../src/ports/transactions.js";
 import { freshDatabase, type FreshDatabase } from "../support/database.js";
-
-const T0 = Date.parse("2026-03-03T09:00:00Z");
-const HOUR = 3_600_000;
+import { HOUR, newMail, T0 } from "./support/stage.js";
 
 let number = 0;
 function mail(more: Partial<NewDelivery> = {}): NewDelivery {
   number += 1;
-  return {
-    key: `run-1|welcome|c-${number}|email`,
+  return newMail(`run-1|welcome|c-${number}|email`, {
     id: `00000000-0000-0000-0000-${String(number).padStart(12, "0")}`,
-    channel: "email",
-    runId: "run-1",
     effectKey: "welcome",
     step: "welcome",
-    accountId: "a-1",
-    contactId: "c-1",
-    recipient: null,
-    category: "onboarding",
-    template: "welcome",
-    templateHash: "h",
-    locale: "en",
-    priority: 50,
-    dueAt: T0,
-    createdAt: T0,
     ...more,
-  };
+  });
 }
 
 /** One contract, two ledgers; `pause` lets the ledger's own clock go on. */

@@ -1,35 +1,12 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { NewDelivery } from "../../src/ports/ledger.js";
 import type { MailFindings, MailQuestion } from "../../src/ports/mail-grounds.js";
-import { HOUR, openStage, T0 } from "./support/stage.js";
+import { HOUR, newMail, openStage, T0 } from "./support/stage.js";
 
 let stage: Awaited<ReturnType<typeof openStage>>;
 beforeAll(async () => {
   stage = await openStage();
 });
 afterAll(() => stage.close());
-
-function mail(key: string, more: Partial<NewDelivery> = {}): NewDelivery {
-  return {
-    key,
-    id: key,
-    channel: "email",
-    runId: "run-1",
-    effectKey: key,
-    step: key,
-    accountId: "a-1",
-    contactId: "c-1",
-    recipient: null,
-    category: "onboarding",
-    template: "welcome",
-    templateHash: "h",
-    locale: "en",
-    priority: 50,
-    dueAt: T0,
-    createdAt: T0,
-    ...more,
-  };
-}
 
 function asked(more: Partial<MailQuestion> = {}): Promise<MailFindings> {
   const question = {
@@ -69,12 +46,12 @@ test("what counts against a person's cap, and what waits beside it", async () =>
   const { ledger } = stage.ports;
   await stage.write(async (tx) => {
     await ledger.pin(tx, [
-      mail("a"),
-      mail("b", { category: "service" }),
-      mail("c", { priority: 70 }),
-      mail("d", { dueAt: T0 + HOUR }),
-      mail("e", { channel: "slack" }),
-      mail("f", { contactId: "c-2" }),
+      newMail("a"),
+      newMail("b", { category: "service" }),
+      newMail("c", { priority: 70 }),
+      newMail("d", { dueAt: T0 + HOUR }),
+      newMail("e", { channel: "slack" }),
+      newMail("f", { contactId: "c-2" }),
     ]);
     for (const key of ["a", "b", "e", "f"]) await ledger.claim(tx, key, "t", 1_000, T0);
   });
@@ -121,7 +98,7 @@ test("suppressions of the address by then, holds of the account, switches, and t
 
 test("what the ledger has of the effect; and whether anybody at the account is another than when they were last read", async () => {
   const { ledger, people } = stage.ports;
-  const [a, b] = [mail("both-1", { effectKey: "both" }), mail("both-2", { effectKey: "both" })];
+  const [a, b] = [newMail("both-1", { effectKey: "both" }), newMail("both-2", { effectKey: "both" })];
   await stage.write((tx) => ledger.pin(tx, [a, b]));
   const found = await asked({ runId: "run-1", effectKey: "both" });
   expect(found.rows).toEqual(await stage.store.read((tx) => ledger.ofEffect(tx, "run-1", "both")));

@@ -12,8 +12,9 @@ import { performRequest, persistRequest } from "../../src/operations/perform.js"
 import type { PerformPorts } from "../../src/operations/perform-ports.js";
 import { lookForPutBack, noticePutBack } from "../../src/operations/put-back.js";
 import { SeenCounts, StorePutBack } from "../../src/ports/put-backs.js";
+import type { RunRow } from "../../src/ports/runs.js";
 import { on, task, waitFor } from "../engine/plans.js";
-import { command, email, openStage, PLAN, performOn, type Stage, T0 } from "./support/stage.js";
+import { command, confirmed, email, openStage, PLAN, performOn, type Stage, T0 } from "./support/stage.js";
 
 let stage: Stage;
 let ports: PerformPorts & { putBacks: typeof postgresPutBacks };
@@ -77,7 +78,8 @@ test("while all is held a mail waits as for a kill switch and a Slack message is
   await release();
   const released = await stage.eventsOf("email.released");
   expect(released.map(({ run_id }) => run_id)).toEqual([RUN]);
-  await stage.write((tx) => stage.store.events.confirm(tx, RUN, [released[0]?.id as string]));
+  const row = await stage.store.read((tx) => stage.store.runs.get(tx, RUN));
+  await confirmed(stage.store, row as RunRow, [released[0]?.id as string]);
   expect((await perform(mail)).outcomes.welcome).toMatchObject({ kind: "emailed", deliveries: [{ result: "sent" }] });
   expect((await perform(NUDGE)).outcomes.nudge).toMatchObject({ kind: "posted" });
   expect([stage.mailer.inbox.length, stage.slack.messages.length]).toEqual([1, 1]);

@@ -12,7 +12,7 @@ import {
   type UnmatchedEvent,
 } from "../../ports/events.js";
 import { type Database, inside, instantParam, rowsOf, textArray } from "./database.js";
-import { events, runEvents } from "./schema.js";
+import { events } from "./schema.js";
 import { ask, isoOf, jsonRow, msText, type Parameter } from "./statement.js";
 
 /** Rows per statement: Postgres takes at most 65,535 parameters. */
@@ -135,14 +135,6 @@ export const postgresEvents: Omit<Events, "whileDispatching"> = {
       undeliveredParameters(scope, asOf, limit, inHand),
     );
     return undeliveredEvents(found?.events ?? []);
-  },
-
-  async confirm(tx, runId, eventIds) {
-    if (eventIds.length === 0) return;
-    await inside(tx)
-      .insert(runEvents)
-      .values(eventIds.map((eventId) => ({ runId, eventId })))
-      .onConflictDoNothing();
   },
 
   async accountsPending(tx, now, limit) {

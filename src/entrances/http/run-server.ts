@@ -6,8 +6,8 @@ import { postgresSlackRequests } from "../../adapters/postgres/slack-requests.js
 import { isTemporalReady } from "../../adapters/temporal/temporal-client.js";
 import type { EnvironmentWith, SERVER_NEEDS } from "../environment.js";
 import { createLogger, type Logger } from "../logger.js";
-import { lookAtStart, lookForPutBack } from "../../operations/put-back.js";
-import { type PollLoop, runPollLoop } from "../worker/poll-loop.js";
+import { runPollLoop } from "../worker/poll-loop.js";
+import { putBackLoop } from "../worker/put-back-loop.js";
 import { createTaskActions } from "../slack/operations-actions.js";
 import { createSlackEntrance, type SlackEntrance } from "../slack/receiver.js";
 import { wire, type Wired } from "../wire.js";
@@ -78,21 +78,6 @@ export async function runServer(
     await watching;
     await wired.close();
   }
-}
-
-/** How often it is looked whether the database was put back, real milliseconds. */
-const PUT_BACK_EVERY_MS = 1_000;
-
-function putBackLoop(wired: Wired): PollLoop {
-  const { seen, countsNote } = wired;
-  return {
-    name: "put back",
-    everyMs: PUT_BACK_EVERY_MS,
-    work: async () => {
-      await (seen.isReady ? lookForPutBack(wired, seen) : lookAtStart(wired, seen, countsNote));
-      return 0;
-    },
-  };
 }
 
 function listenerOf(

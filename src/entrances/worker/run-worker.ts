@@ -9,7 +9,7 @@ import { dispatchBatch } from "../../operations/dispatch-events.js";
 import { expireHealthOverride } from "../../operations/override-health.js";
 import { postOutbox } from "../../operations/outbox.js";
 import { armRemoval, removeOld } from "../../operations/remove-old.js";
-import { lookAtStart, lookForPutBack, noteCounts } from "../../operations/put-back.js";
+import { lookAtStart, noteCounts } from "../../operations/put-back.js";
 import { settlePutBack } from "../../operations/settle-put-back.js";
 import { pollDue } from "../../operations/poll-due.js";
 import { sweepDue } from "../../operations/sweep-health.js";
@@ -22,6 +22,7 @@ import type { EnvironmentWith, WORKER_NEEDS } from "../environment.js";
 import { createLogger, type Logger } from "../logger.js";
 import { wire, type Wired } from "../wire.js";
 import { Nudge, type PollLoop, runPollLoop } from "./poll-loop.js";
+import { putBackLoop } from "./put-back-loop.js";
 
 export interface WorkerProcessOptions {
   readonly logger?: Logger;
@@ -43,8 +44,6 @@ const DISPATCH_EVERY_MS = 100;
 const DUE_EVERY_MS = 150;
 const OUTBOX_EVERY_MS = 500;
 const DIGESTS_EVERY_MS = 60_000;
-/** How often it is looked whether the database was put back. */
-const PUT_BACK_EVERY_MS = 1_000;
 /** How often Temporal is told what the database has counted, where that is more than before. */
 const NOTE_EVERY_MS = 5_000;
 const LAST_NOTE_MS = 1_000;
@@ -207,14 +206,7 @@ function loopsOf(wired: Wired): PollLoop[] {
     ...(order === undefined
       ? []
       : [{ name: "sweep", everyMs: SWEEP_LOOK_MS, work: () => sweep(wired), nudge: nudges.sweep }]),
-    {
-      name: "put back",
-      everyMs: PUT_BACK_EVERY_MS,
-      work: async () => {
-        await lookForPutBack(wired, wired.seen);
-        return 0;
-      },
-    },
+    putBackLoop(wired),
     {
       name: "what Temporal has noted",
       everyMs: NOTE_EVERY_MS,

@@ -24,6 +24,7 @@ import { sessionOf } from "../../../src/operations/scene.js";
 import { type Composer, TextFault } from "../../../src/ports/composer.js";
 import type { EntityRow, UserRow } from "../../../src/ports/customers.js";
 import type { NewEvent } from "../../../src/ports/events.js";
+import type { NewDelivery } from "../../../src/ports/ledger.js";
 import type { RunRow } from "../../../src/ports/runs.js";
 import type { Tx } from "../../../src/ports/transactions.js";
 import { freshDatabase } from "../../support/database.js";
@@ -215,7 +216,7 @@ export async function performOn(
     if (!plan) throw new Error(`no run ${run}`);
     return { row, plan };
   });
-  await store.transaction((tx) => store.events.confirm(tx, run, confirm));
+  await confirmed(store, row, confirm);
   const world = storeWorld(sessionOf(ports, row, plan, { turns: row.turns }), {
     turns: row.turns,
     reached: asOf,
@@ -245,6 +246,16 @@ export async function performOn(
   return { events: [], outcomes };
 }
 
+/** The run has taken these events in, and nothing else has changed. */
+export async function confirmed(
+  store: Pick<PerformPorts["store"], "transaction" | "runs">,
+  { id, status, position }: RunRow,
+  confirm: readonly string[],
+): Promise<void> {
+  if (status === "starting") throw new Error(`run ${id} has not begun`);
+  await store.transaction((tx) => store.runs.record(tx, id, { status, position, entries: [], confirm }));
+}
+
 export type Stage = Awaited<ReturnType<typeof openStage>>;
 
 export function command(key: string, body: CommandBody): Command {
@@ -268,6 +279,29 @@ export function email(key: string, more: Partial<EmailBody> = {}): Command {
     scope: {},
     ...more,
   });
+}
+
+/** A mail's row before it is in the ledger. */
+export function newMail(key: string, more: Partial<NewDelivery> = {}): NewDelivery {
+  return {
+    key,
+    id: key,
+    channel: "email",
+    runId: "run-1",
+    effectKey: key,
+    step: key,
+    accountId: "a-1",
+    contactId: "c-1",
+    recipient: null,
+    category: "onboarding",
+    template: "welcome",
+    templateHash: "h",
+    locale: "en",
+    priority: 50,
+    dueAt: T0,
+    createdAt: T0,
+    ...more,
+  };
 }
 
 type TaskBody = Extract<CommandBody, { kind: "task" }>;
