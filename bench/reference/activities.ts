@@ -12,7 +12,8 @@ export async function referenceActivities(options: {
   readonly smtpUrl: string;
   readonly databaseUrl: string;
 }): Promise<ReferenceActivities & Record<string, unknown>> {
-  const transport = createTransport(options.smtpUrl, {});
+  // Connections are used again, as Waypost does, and as many as it takes.
+  const transport = createTransport({ url: options.smtpUrl, pool: true, maxConnections: 100 });
   const sql = postgres(options.databaseUrl, { max: 10, onnotice: () => {} });
   await sql`create table if not exists reference_sent (
     id bigint generated always as identity primary key, recipient text not null, step text not null, sent_at timestamptz not null default now()

@@ -189,6 +189,7 @@ export function wire(environment: EnvironmentWith<"DATABASE_URL">, name: string,
     company,
     close() {
       closed ??= (async () => {
+        wired.mailer.close?.();
         await Promise.allSettled([database.close(), temporal.connection.close()]);
       })();
       return closed;

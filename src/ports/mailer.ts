@@ -29,4 +29,6 @@ export interface Mailer {
   send(message: RawMessage, beforeBody: () => Promise<boolean>): Promise<MailResult>;
   /** Whether the mailbox has the message, where that can be asked (demo, tests); undefined: can't tell. */
   find?(messageId: string): Promise<boolean | undefined>;
+  /** Lets go of connections that wait for the next message. Idempotent; a message under way goes on. */
+  close?(): void;
 }

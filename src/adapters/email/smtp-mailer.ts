@@ -1,10 +1,10 @@
 import { Readable } from "node:stream";
-import SMTPConnection from "nodemailer/lib/smtp-connection";
 import type { MailResult, Mailer, RawMessage } from "../../ports/mailer.js";
 import { isAddress } from "./address.js";
 import { askMailbox } from "./ask-mailbox.js";
 import { type OnlyTo, onlyToAllows } from "./only-to.js";
-import { type SmtpServer, smtpServerFromUrl } from "./smtp-server-url.js";
+import { IdleLines, type LineOptions, SmtpLine } from "./smtp-line.js";
+import { smtpServerFromUrl } from "./smtp-server-url.js";
 
 export interface SmtpMailerOptions {
   /** `smtp://user:pass@host:port?tls=required` or `smtps://…`: see `smtpServerFromUrl`. */
@@ -13,6 +13,8 @@ export interface SmtpMailerOptions {
   readonly replyTimeoutMs: number;
   /** From connecting to the server's answer to DATA, in real milliseconds. Default 10 000; nothing was sent when it is over. */
   readonly setupTimeoutMs?: number;
+  /** How long a connection waits for the next message, in real milliseconds. Default 5 000. */
+  readonly idleMs?: number;
   /** What EHLO says. Default: the machine's own name. */
   readonly clientName?: string;
   /** `EMAIL_ONLY_TO`, held here too: a message that was composed before it was set still goes to nobody else. */
@@ -22,18 +24,29 @@ export interface SmtpMailerOptions {
 }
 
 /**
- * Mail over SMTP, a connection per message. On the wire: everything up to the server's agreement to DATA, then
+ * Mail over SMTP; a connection carries one message at a time, and waits `idleMs` for the next. On the wire: everything up to the server's agreement to DATA, then
  * `beforeBody`, then the body and the dot; so a message whose `beforeBody` was not called, or said no, was certainly not
  * sent. Throws for a `url` that can't be read; `send` never throws.
  */
 export function createSmtpMailer(options: SmtpMailerOptions): Mailer {
   const server = smtpServerFromUrl(options.url);
+  const timeouts: LineOptions = { ...options, setupTimeoutMs: options.setupTimeoutMs ?? DEFAULT_SETUP_TIMEOUT_MS };
+  const idle = new IdleLines(options.idleMs ?? DEFAULT_IDLE_MS);
   const mailer: Mailer = {
     async send(message, beforeBody) {
       const to = recipientOf(message, options.onlyTo);
       if (typeof to !== "string") return to;
-      return await converse(server, options, { ...message, envelope: { ...message.envelope, to } }, beforeBody);
+      const redirected = { ...message, envelope: { ...message.envelope, to } };
+      const sendOver = async (line: SmtpLine): Promise<Talked> => {
+        const talked = await converse(line, timeouts, redirected, beforeBody);
+        if (talked.result.kind === "accepted") idle.put(line);
+        else line.close();
+        return talked;
+      };
+      const first = await sendOver(idle.take() ?? new SmtpLine(server, timeouts));
+      return (first.isStale ? await sendOver(new SmtpLine(server, timeouts)) : first).result;
     },
+    close: () => idle.close(),
   };
   const { mailboxUrl } = options;
   if (mailboxUrl === undefined) return mailer;
@@ -42,8 +55,8 @@ export function createSmtpMailer(options: SmtpMailerOptions): Mailer {
 
 const DEFAULT_SETUP_TIMEOUT_MS = 10_000;
 
-/** How long the socket may linger after QUIT before it is destroyed. */
-const CLOSE_TIMEOUT_MS = 1_000;
+/** Below the patience of the most impatient servers (Amazon SES: 10 s). */
+const DEFAULT_IDLE_MS = 5_000;
 
 function recipientOf(message: RawMessage, onlyTo: OnlyTo | undefined): string | MailResult {
   const { from, to } = message.envelope;
@@ -53,87 +66,37 @@ function recipientOf(message: RawMessage, onlyTo: OnlyTo | undefined): string | 
   return allowed.kind === "send" ? allowed.to : refused("EMAIL_ONLY_TO", { permanent: true, ours: true });
 }
 
+/** What a conversation came to; `isStale`: the line had been idle, and the server did not hear the message: another line may carry it. */
+type Talked = { readonly result: MailResult; readonly isStale?: true };
+
+/** One message over one line. */
 async function converse(
-  server: SmtpServer,
-  options: SmtpMailerOptions,
+  line: SmtpLine,
+  options: LineOptions,
   message: RawMessage,
   beforeBody: () => Promise<boolean>,
-): Promise<MailResult> {
-  const connection = new SMTPConnection({
-    host: server.host,
-    port: server.port,
-    secure: server.secure,
-    requireTLS: server.tls === "required",
-    ignoreTLS: server.tls === "never",
-    // Our own two deadlines decide; the library's are only kept from being shorter.
-    connectionTimeout: options.setupTimeoutMs ?? DEFAULT_SETUP_TIMEOUT_MS,
-    greetingTimeout: options.setupTimeoutMs ?? DEFAULT_SETUP_TIMEOUT_MS,
-    dnsTimeout: options.setupTimeoutMs ?? DEFAULT_SETUP_TIMEOUT_MS,
-    socketTimeout: options.replyTimeoutMs + 60_000,
-    socketCloseTimeout: CLOSE_TIMEOUT_MS,
-    logger: false,
-    ...(options.clientName === undefined ? {} : { name: options.clientName }),
-  } as SMTPConnection.Options);
-
+): Promise<Talked> {
   const deadline = new Deadline();
   const body = new FencedBody(Buffer.from(message.raw, "utf8"), beforeBody, {
     // The fence has its own clock; only the conversation around it is timed here.
     asked: () => deadline.clear(),
     answered: () => deadline.set(options.replyTimeoutMs, "no answer in time"),
   });
-  deadline.set(options.setupTimeoutMs ?? DEFAULT_SETUP_TIMEOUT_MS, "timed out");
-  const broken = new Promise<never>((_, reject) => {
-    connection.on("error", reject);
-    // The library's own error, if there is one, names the reply and comes in the same turn: let it be first.
-    connection.on("end", () => setImmediate(() => reject(new Error("connection closed"))));
-  });
-  broken.catch(() => {});
-
-  let result: MailResult;
+  deadline.set(options.setupTimeoutMs, "timed out");
+  const wasUsed = line.isUsed;
   try {
-    const info = await Promise.race([broken, deadline.passed, talk(connection, server, message, body)]);
-    result =
-      info.serverMessageId === undefined
-        ? { kind: "accepted" }
-        : { kind: "accepted", serverMessageId: info.serverMessageId };
+    const { serverMessageId } = await Promise.race([line.broken, deadline.passed, line.carry(message.envelope, body)]);
+    return { result: { kind: "accepted", ...(serverMessageId !== undefined && { serverMessageId }) } };
   } catch (error) {
     // Whoever asked the fence must have its answer before the result is known: it writes the row.
     await body.abandon();
-    result = resultOf(error, body.phase);
+    const { responseCode } = error as SmtpError;
+    // A definite no is one on any line, but for "I am closing this connection".
+    const isStale = wasUsed && body.phase === "before" && (responseCode === undefined || responseCode === 421);
+    return { result: resultOf(error, body.phase), ...(isStale && { isStale }) };
+  } finally {
+    deadline.clear();
   }
-  deadline.clear();
-  if (result.kind === "accepted") leave(connection);
-  else connection.close();
-  return result;
-}
-
-/** Says QUIT; a server that doesn't answer it is left anyway. */
-function leave(connection: SMTPConnection): void {
-  connection.quit();
-  const timer = setTimeout(() => connection.close(), CLOSE_TIMEOUT_MS);
-  connection.once("end", () => clearTimeout(timer));
-}
-
-/** Connects, logs in, gives the envelope and the body; the server's own Message-ID, where its answer names one. */
-async function talk(
-  connection: SMTPConnection,
-  server: SmtpServer,
-  message: RawMessage,
-  body: FencedBody,
-): Promise<{ serverMessageId?: string | undefined }> {
-  await new Promise<void>((resolve, reject) => {
-    connection.connect((error?: Error) => (error ? reject(error) : resolve()));
-  });
-  const { user, password } = server;
-  if (user !== undefined) {
-    await new Promise<void>((resolve, reject) => {
-      connection.login({ credentials: { user, pass: password ?? "" } }, (error) => (error ? reject(error) : resolve()));
-    });
-  }
-  return await new Promise((resolve, reject) => {
-    const { from, to } = message.envelope;
-    connection.send({ from, to: [to] }, body, (error, info) => (error ? reject(error) : resolve(info)));
-  });
 }
 
 /**
@@ -154,7 +117,7 @@ class FencedBody extends Readable {
   }
 
   override _read(): void {
-    if (this.phase !== "before") return;
+    if (this.phase !== "before" || this.#abandoned) return;
     this.phase = "asking";
     this.told.asked();
     this.#answer = this.#ask();

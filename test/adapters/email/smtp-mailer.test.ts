@@ -278,7 +278,7 @@ describe("with TLS", () => {
     return { port, taken: () => taken, stop: () => new Promise<void>((resolve) => server.close(() => resolve())) };
   }
   const send = (url: string) =>
-    createSmtpMailer({ url, replyTimeoutMs: 1_000, setupTimeoutMs: 2_000 }).send(MESSAGE, yes);
+    createSmtpMailer({ url, replyTimeoutMs: 1_000, setupTimeoutMs: 2_000, idleMs: 10 }).send(MESSAGE, yes);
 
   test.each([
     ["smtps", true, "", "refused"],
@@ -343,14 +343,135 @@ describe("on the wire", () => {
   test("DATA, then the fence, then the body", async () => {
     const log: string[] = [];
     const server = await scripted(polite, log);
-    const result = await createSmtpMailer({ url: server.url, replyTimeoutMs: 1_000 }).send(message, async () => {
+    const mailer = createSmtpMailer({ url: server.url, replyTimeoutMs: 1_000 });
+    const result = await mailer.send(message, async () => {
       await new Promise((resolve) => setTimeout(resolve, 100));
       log.push("row");
       return true;
     });
     expect(result).toEqual({ kind: "accepted" });
+    mailer.close?.();
     await server.stop();
     expect(log).toEqual(["EHLO", "MAIL", "RCPT", "DATA", "row", "body", ".", "QUIT"]);
+  });
+
+  const ONE = ["MAIL", "RCPT", "DATA", "row", "body", "."];
+  const fenced = (log: string[]) => async () => {
+    log.push("row");
+    return true;
+  };
+
+  test("one message after the other over one connection, the fence asked for each; QUIT when nothing more comes", async () => {
+    const log: string[] = [];
+    const server = await scripted(polite, log);
+    const mailer = createSmtpMailer({ url: server.url, replyTimeoutMs: 1_000, idleMs: 100 });
+    for (let n = 0; n < 3; n++) expect(await mailer.send(message, fenced(log))).toEqual({ kind: "accepted" });
+    await server.stop();
+    expect(log).toEqual(["EHLO", ...ONE, ...ONE, ...ONE, "QUIT"]);
+  });
+
+  test("a connection carries a hundred messages at most", async () => {
+    const log: string[] = [];
+    const server = await scripted(polite, log);
+    const mailer = createSmtpMailer({ url: server.url, replyTimeoutMs: 1_000 });
+    for (let n = 0; n < 101; n++) expect(await mailer.send(message, yes)).toEqual({ kind: "accepted" });
+    mailer.close?.();
+    await server.stop();
+    expect(log.filter((word) => word === "EHLO")).toHaveLength(2);
+    expect(log.filter((word) => word === ".")).toHaveLength(101);
+  });
+
+  test("two at once have a connection each", async () => {
+    const log: string[] = [];
+    const server = await scripted(polite, log);
+    const mailer = createSmtpMailer({ url: server.url, replyTimeoutMs: 1_000 });
+    await Promise.all([mailer.send(message, yes), mailer.send(message, yes)]);
+    mailer.close?.();
+    await server.stop();
+    expect(log.filter((word) => word === "EHLO")).toHaveLength(2);
+  });
+
+  test.each<[string, (line: string, socket: Socket, mails: number) => string | undefined]>([
+    [
+      "hangs up when it is spoken to again",
+      (line, socket, mails) => {
+        if (!line.startsWith("MAIL") || mails !== 2) return polite(line);
+        socket.destroy();
+        return undefined;
+      },
+    ],
+    [
+      "says 421",
+      (line, _, mails) => (line.startsWith("MAIL") && mails === 2 ? "421 4.4.2 Idle too long" : polite(line)),
+    ],
+    ["says nothing more", (line, _, mails) => (line.startsWith("MAIL") && mails === 2 ? undefined : polite(line))],
+  ])("a server that waited and %s: the message goes over a new connection, once", async (_, answer) => {
+    const log: string[] = [];
+    let mails = 0;
+    const server = await scripted((line, socket) => {
+      if (line.startsWith("MAIL")) mails += 1;
+      return answer(line, socket, mails);
+    }, log);
+    const mailer = createSmtpMailer({ url: server.url, replyTimeoutMs: 1_000, setupTimeoutMs: 300 });
+    expect(await mailer.send(message, fenced(log))).toEqual({ kind: "accepted" });
+    expect(await mailer.send(message, fenced(log))).toEqual({ kind: "accepted" });
+    mailer.close?.();
+    await server.stop();
+    expect(log).toEqual(["EHLO", ...ONE, "MAIL", "EHLO", ...ONE, "QUIT"]);
+  });
+
+  test("a server that hung up meanwhile is not spoken to over that connection", async () => {
+    const log: string[] = [];
+    const sockets: Socket[] = [];
+    const server = await scripted((line, socket) => {
+      sockets.push(socket);
+      return polite(line);
+    }, log);
+    const mailer = createSmtpMailer({ url: server.url, replyTimeoutMs: 1_000 });
+    expect(await mailer.send(message, fenced(log))).toEqual({ kind: "accepted" });
+    sockets[0]?.end();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(await mailer.send(message, fenced(log))).toEqual({ kind: "accepted" });
+    mailer.close?.();
+    await server.stop();
+    expect(log).toEqual(["EHLO", ...ONE, "EHLO", ...ONE, "QUIT"]);
+  });
+
+  test("a used connection on which a message is refused, or its fate is unknown, carries no other", async () => {
+    const log: string[] = [];
+    let dots = 0;
+    let mails = 0;
+    const server = await scripted((line, socket) => {
+      if (line === ".") dots += 1;
+      if (line.startsWith("MAIL")) mails += 1;
+      if (line.startsWith("RCPT") && mails === 2) return "550 5.1.1 Unknown";
+      if (line === "." && dots === 3) {
+        socket.destroy();
+        return undefined;
+      }
+      return polite(line);
+    }, log);
+    const mailer = createSmtpMailer({ url: server.url, replyTimeoutMs: 1_000 });
+    const kinds: string[] = [];
+    for (let n = 0; n < 5; n++) kinds.push((await mailer.send(message, fenced(log))).kind);
+    mailer.close?.();
+    await server.stop();
+    expect(kinds).toEqual(["accepted", "refused", "accepted", "unknown", "accepted"]);
+    expect(log).toEqual(["EHLO", ...ONE, "MAIL", "RCPT", "EHLO", ...ONE, ...ONE, "EHLO", ...ONE, "QUIT"]);
+  });
+
+  test("a fence that says no on a used connection is obeyed, and not asked again", async () => {
+    const log: string[] = [];
+    const server = await scripted(polite, log);
+    const mailer = createSmtpMailer({ url: server.url, replyTimeoutMs: 1_000 });
+    expect(await mailer.send(message, fenced(log))).toEqual({ kind: "accepted" });
+    const no = async () => {
+      log.push("no");
+      return false;
+    };
+    expect(await mailer.send(message, no)).toMatchObject({ kind: "refused", reason: "fence" });
+    await server.stop();
+    expect(log).toEqual(["EHLO", ...ONE, "MAIL", "RCPT", "DATA", "no"]);
   });
 
   test("no turn of the event loop between the fence's yes and the first byte", async () => {
@@ -362,7 +483,7 @@ describe("on the wire", () => {
       return (write as (...all: unknown[]) => boolean).call(this, chunk, ...rest);
     } as typeof write;
     try {
-      await createSmtpMailer({ url: server.url, replyTimeoutMs: 1_000 }).send(message, async () => {
+      await createSmtpMailer({ url: server.url, replyTimeoutMs: 1_000, idleMs: 10 }).send(message, async () => {
         await new Promise((resolve) => setTimeout(resolve, 20));
         setImmediate(() => order.push("next turn"));
         process.nextTick(() => order.push("next tick"));
@@ -381,7 +502,7 @@ describe("on the wire", () => {
       (line) => (line === "." ? "250 2.0.0 OK <AB12@DB9.eurprd02.prod.outlook.com> [Hostname=x]" : polite(line)),
       [],
     );
-    expect(await createSmtpMailer({ url: server.url, replyTimeoutMs: 1_000 }).send(message, yes)).toEqual({
+    expect(await createSmtpMailer({ url: server.url, replyTimeoutMs: 1_000, idleMs: 10 }).send(message, yes)).toEqual({
       kind: "accepted",
       serverMessageId: "<AB12@DB9.eurprd02.prod.outlook.com>",
     });
