@@ -8,7 +8,7 @@ import type { AccountCard, ContactCard, PeopleAround } from "../ports/people.js"
 import type { FactSubject } from "../ports/facts.js";
 import type { RunRow, Runs } from "../ports/runs.js";
 import { StorePutBack } from "../ports/put-backs.js";
-import type { Tx } from "../ports/transactions.js";
+import { type Tx, WithCommit } from "../ports/transactions.js";
 import type { Calendar } from "../values/calendar.js";
 import type { Instant } from "../values/instant.js";
 import { calendarNamed, calendarsIn, customerCalendar } from "./calendars.js";
@@ -47,7 +47,8 @@ export interface Scene {
   customerCalendar(): Promise<Calendar>;
   calendar(name: string | null): Promise<Calendar>;
   subject(contactId?: string): FactSubject;
-  facts(paths: readonly string[], contactId?: string): Promise<Record<string, FactValue>>;
+  /** Within a transaction, if one is given: the configuration must have been read before it (`policy`). */
+  facts(paths: readonly string[], contactId?: string, tx?: Tx): Promise<Record<string, FactValue>>;
   /** Events that the run must be told first: up to the run's instant, or another. */
   undelivered(tx: Tx, until?: Instant): Promise<readonly RunEvent[]>;
   /** The run as the store has it now, with the events up to the instant that it must be told first. */
@@ -166,8 +167,11 @@ export function sceneOf(session: Session, asOf: Instant): Scene {
     customerCalendar: async () => customerCalendar(await account(), await session.calendars()),
     calendar: async (name) => calendarNamed(name, await session.calendars()),
     subject,
-    facts: async (paths, contactId) =>
-      paths.length === 0 ? {} : store.facts.under(await session.model()).read(subject(contactId), paths, at),
+    facts: async (paths, contactId, tx) => {
+      if (paths.length === 0) return {};
+      const facts = store.facts.under(await session.model());
+      return (tx === undefined ? facts : facts.within(tx)).read(subject(contactId), paths, at);
+    },
     undelivered: (tx, until = at) => undelivered(session, tx, until),
     look: (tx, until) => {
       const { scope, asOf, limit, inHand } = undeliveredOf(session, until);
@@ -219,12 +223,13 @@ export type Effect<O> =
  */
 export async function inClaim<T, Found = undefined>(
   scene: Scene,
-  work: (tx: Tx, run: RunRow, found: Found) => Promise<T>,
+  work: (tx: Tx, run: RunRow, found: Found) => Promise<T | WithCommit<T>>,
   beside?: (tx: Tx) => Promise<Found>,
   instead?: (found: Found) => T | undefined,
-): Promise<{ kind: "events"; events: readonly RunEvent[] } | { kind: "done"; value: T }> {
+): Promise<InClaim<T>> {
   const { store } = scene.ports;
-  return store.transaction(async (tx) => {
+  const done = (value: T): InClaim<T> => ({ kind: "done", value });
+  return store.transaction<InClaim<T>>(async (tx) => {
     const [, look, found] = await Promise.all([
       // A transaction does its statements in the order in which they were asked: the looks see what was written until the lock was had.
       store.lockAccounts(tx, [scene.run.accountId]),
@@ -235,18 +240,20 @@ export async function inClaim<T, Found = undefined>(
       beside?.(tx),
     ]);
     const needless = instead?.(found as Found);
-    if (needless !== undefined) return { kind: "done", value: needless };
+    if (needless !== undefined) return done(needless);
     const { run = scene.run, events } = look;
     if (run.status === "ended") throw new RunHasEnded(run);
     // The database was put back since the call began: the next one finds out.
     if (scene.turns !== undefined && (look.run?.turns ?? -1) < scene.turns)
       throw new StorePutBack(`the store is behind run ${run.id}`);
     if (scene.turns !== undefined && run.turns > scene.turns) throw new Overtaken(run.id);
-    return events.length > 0
-      ? { kind: "events", events }
-      : { kind: "done", value: await work(tx, run, found as Found) };
+    if (events.length > 0) return { kind: "events", events };
+    const made = await work(tx, run, found as Found);
+    return made instanceof WithCommit ? made.map(done) : done(made);
   });
 }
+
+type InClaim<T> = { kind: "events"; events: readonly RunEvent[] } | { kind: "done"; value: T };
 
 /** Nothing more is begun for a run whose end is in the store. */
 export class RunHasEnded extends Error {

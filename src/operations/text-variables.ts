@@ -11,6 +11,21 @@ export interface TextContext {
   readonly contactId?: string;
   /** Who it comes from: `links.booking`. */
   readonly sender?: Colleague;
+  /** What `textFacts` names, where it was read already. */
+  readonly facts?: Readonly<Record<string, FactValue>>;
+}
+
+/** The facts among what a Liquid source mentions: those that have to be read. */
+export function textFacts(scene: Scene, source: string, scope: TextContext["scope"]): string[] {
+  const isOurs = (path: string): boolean =>
+    OURS.some((prefix) => path.startsWith(prefix)) || path in scope || path === "now";
+  return mentionedIn(scene, source).filter((path) => !isOurs(path));
+}
+
+function mentionedIn(scene: Scene, source: string): readonly string[] {
+  const mentioned = scene.ports.composer.references(source);
+  // The `money` filter goes by the contract's currency, which no text mentions; else by the house's.
+  return /\|\s*money\b/.test(source) ? [...mentioned, "contract.currency"] : mentioned;
 }
 
 /** Values for all that a Liquid source mentions, absent ones left out; `links.unsubscribe` is the composer's. Source: docs/language-files.md, "In templates". */
@@ -19,15 +34,7 @@ export async function textVariables(
   source: string,
   context: TextContext,
 ): Promise<Record<string, FactValue>> {
-  const mentioned = scene.ports.composer.references(source);
-  // The `money` filter goes by the contract's currency, which no text mentions; else by the house's.
-  const paths = /\|\s*money\b/.test(source) ? [...mentioned, "contract.currency"] : mentioned;
-  const isOurs = (path: string): boolean =>
-    OURS.some((prefix) => path.startsWith(prefix)) || path in context.scope || path === "now";
-  const facts = await scene.facts(
-    paths.filter((path) => !isOurs(path)),
-    context.contactId,
-  );
+  const facts = context.facts ?? (await scene.facts(textFacts(scene, source, context.scope), context.contactId));
   const account = await scene.account();
   const directory = await scene.directory();
   const policy = await scene.policy();
@@ -35,7 +42,7 @@ export async function textVariables(
   const manager = present(personFor({ kind: "manager" }, account, directory));
 
   const contactId = context.contactId ?? scene.run.contactId;
-  const contact = paths.some((path) => path.startsWith("contact."))
+  const contact = mentionedIn(scene, source).some((path) => path.startsWith("contact."))
     ? (await scene.contacts()).find(({ id }) => id === contactId)
     : undefined;
 

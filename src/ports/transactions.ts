@@ -14,7 +14,7 @@ export interface Transactions {
    * Runs `work` in one transaction; a throw rolls back and is thrown on. Repeated from the start when Postgres chose it
    * as a deadlock's victim, so `work` must do nothing outside. Throws `StoreUnavailable` when the store can't be reached.
    */
-  transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
+  transaction<T>(work: (tx: Tx) => Promise<T | WithCommit<T>>): Promise<T>;
   /** Reads without a transaction: each statement sees what is committed then. Throws `StoreUnavailable`. */
   read<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
   /**
@@ -23,6 +23,21 @@ export interface Transactions {
    * was written until the lock was had, also where nobody waited for it before asking.
    */
   lockAccounts(tx: Tx, accountIds: readonly string[]): Promise<void>;
+}
+
+/**
+ * What a transaction's last statement comes to, where COMMIT may travel with it instead of after its answer: whatever it answers, what was written is to
+ * stay. A statement that fails takes everything back, as ever.
+ */
+export class WithCommit<T> {
+  constructor(readonly value: Promise<T>) {
+    // Whoever began the transaction hears of it.
+    value.catch(() => {});
+  }
+
+  map<U>(then: (value: T) => U): WithCommit<U> {
+    return new WithCommit(this.value.then(then));
+  }
 }
 
 /** The store can't be reached just now: answer 503, or wait and try again. */

@@ -2,7 +2,7 @@ import { connect, type Socket } from "node:net";
 import { DrizzleQueryError, type SQL, sql } from "drizzle-orm";
 import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import postgres from "postgres";
-import { StoreUnavailable, type Transactions, type Tx } from "../../ports/transactions.js";
+import { StoreUnavailable, type Transactions, type Tx, WithCommit } from "../../ports/transactions.js";
 import { ask } from "./statement.js";
 
 /** A pool of connections, and transactions on it. */
@@ -55,7 +55,14 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
   return {
     db,
     client,
-    transaction: (work) => withFaults(() => retried(() => db.transaction((tx) => work(tx as unknown as Tx)))),
+    transaction: (work) =>
+      withFaults(() =>
+        retried(async () => {
+          const result = await db.transaction((tx) => work(tx as unknown as Tx));
+          // If that statement failed, what was sent behind it was a rollback.
+          return result instanceof WithCommit ? result.value : result;
+        }),
+      ),
     read: (work) => withFaults(() => work(db as unknown as Tx)),
     async lockAccounts(tx, accountIds) {
       const keys = [...new Set(accountIds)].sort();

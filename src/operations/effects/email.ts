@@ -20,7 +20,7 @@ import type { RawMessage } from "../../ports/mailer.js";
 import type { ContactCard } from "../../ports/people.js";
 import type { RunRow } from "../../ports/runs.js";
 import type { Task } from "../../ports/tasks.js";
-import type { Tx } from "../../ports/transactions.js";
+import { type Tx, WithCommit } from "../../ports/transactions.js";
 import type { Instant } from "../../values/instant.js";
 import { type Conversation, deliver, follow, isFinal, isStalled } from "../deliver.js";
 import { deliveryId } from "../delivery-id.js";
@@ -31,7 +31,7 @@ import { putNotices } from "../outbox.js";
 import { type Effect, effectId, inClaim, type Scene } from "../scene.js";
 import { HELD_MAIL_OUTCOMES, heldMailTask } from "../tasks/held-mail.js";
 import { openTask, type TaskToOpen } from "../tasks/open-task.js";
-import { textVariables } from "../text-variables.js";
+import { textFacts, textVariables } from "../text-variables.js";
 
 type EmailCommand = Extract<Command, { kind: "email" }>;
 
@@ -112,7 +112,7 @@ async function pinRecipients(
 
 /** `changed`: account or contacts are not those that were assumed, and nothing was begun. */
 async function pinOnce(scene: Scene, command: EmailCommand): ReturnType<typeof inClaim<Pinning | "changed">> {
-  const { ledger } = scene.ports;
+  const { ledger, store } = scene.ports;
   const [policy, account, contacts] = await Promise.all([scene.policy(), scene.account(), scene.contacts()]);
   const openForCsm = await taskForCsm(scene);
   const now = scene.now();
@@ -125,13 +125,27 @@ async function pinOnce(scene: Scene, command: EmailCommand): ReturnType<typeof i
     if (assumed !== undefined && assumed !== peopleVersion) return "changed";
     return rows.length > 0 ? { rows } : undefined;
   };
-  const pin = async (tx: Tx, run: RunRow, found: MailFindings): Promise<Pinning> => {
+  // The ordinary case is one recipient: claimed in the transaction that pins the row, and what the text mentions is read with what decides.
+  const hash = fresh.length === 1 ? row?.templateHash : undefined;
+  const template = hash ? await store.read((tx) => store.playbooks.template(tx, hash)) : undefined;
+  const mentioned = template && mentionedIn(scene, template.source, command);
+  const look = async (tx: Tx): Promise<Found> => {
+    const [grounds, facts] = await Promise.all([
+      groundsOf(scene, tx, command, policy, row, recipients[0], now),
+      mentioned && scene.facts(mentioned, row?.contactId ?? undefined, tx),
+    ]);
+    return { ...grounds, ...(facts && { facts }) };
+  };
+  const pin = async (tx: Tx, run: RunRow, found: Found): Promise<Pinning | WithCommit<Pinning>> => {
     if (found.hasTask) return { rows: [] };
     if (row !== undefined && fresh.length === 1) {
-      // The ordinary case: taken in the same transaction.
+      const pinning = (claimed: Claimed | undefined): Pinning => {
+        if (claimed === undefined) throw new Error(`delivery ${row.key} was pinned without the account's lock`);
+        const { facts } = found;
+        return { rows: [row], claimed: claimed.kind === "claimed" && facts ? { ...claimed, facts } : claimed };
+      };
       const claimed = await claimIn(scene, tx, run, command, { row, isFresh: true }, recipients[0], now, found);
-      if (claimed === undefined) throw new Error(`delivery ${row.key} was pinned without the account's lock`);
-      return { rows: [row], claimed };
+      return claimed instanceof WithCommit ? claimed.map(pinning) : pinning(claimed);
     }
     if (fresh.length > 0) return { rows: await ledger.pin(tx, fresh) };
     const who = command.to.kind === "subject" ? "contact" : command.to.role.replaceAll("_", " ");
@@ -144,13 +158,21 @@ async function pinOnce(scene: Scene, command: EmailCommand): ReturnType<typeof i
     });
     return { rows: [] };
   };
-  return inClaim<Pinning | "changed", MailFindings>(
-    scene,
-    pin,
-    (tx) => groundsOf(scene, tx, command, policy, row, recipients[0], now),
-    needless,
-  );
+  return inClaim<Pinning | "changed", Found>(scene, pin, look, needless);
 }
+
+/** undefined: the text is at fault, which composing it will tell. */
+function mentionedIn(scene: Scene, source: string, { scope }: EmailCommand): string[] | undefined {
+  try {
+    return textFacts(scene, source, scope);
+  } catch (error) {
+    if (error instanceof TextFault) return undefined;
+    throw error;
+  }
+}
+
+/** What a claim's look finds; with the facts that the text mentions, where there is one text. */
+type Found = MailFindings & { readonly facts?: Readonly<Record<string, FactValue>> };
 
 /** A row of the ledger that the mail has, or has just got. */
 type Pinned = Pick<DeliveryRow, "key">;
@@ -259,11 +281,13 @@ export async function sendMailAgain(
     scope: {},
   };
   const { store } = scene.ports;
-  const claim: Claim = (_, work, beside) =>
-    store.transaction(async (tx) => {
+  const claim: Claim = async (_, work, beside) => {
+    const value = await store.transaction(async (tx) => {
       await store.lockAccounts(tx, [scene.run.accountId]);
-      return { kind: "done", value: await work(tx, scene.run, await beside(tx)) };
+      return work(tx, scene.run, await beside(tx));
     });
+    return { kind: "done", value };
+  };
   const result = await performMail(scene, command, row, claim);
   switch (result.kind) {
     case "later":
@@ -278,7 +302,7 @@ export async function sendMailAgain(
 /** `inClaim` as mails use it; a mail that a person has sent again is claimed whatever its run is about. */
 type Claim = <T>(
   scene: Scene,
-  work: (tx: Tx, run: RunRow, found: MailFindings) => Promise<T>,
+  work: (tx: Tx, run: RunRow, found: MailFindings) => Promise<T | WithCommit<T>>,
   beside: (tx: Tx) => Promise<MailFindings>,
 ) => ReturnType<typeof inClaim<T, MailFindings>>;
 
@@ -350,11 +374,11 @@ async function deferredAgain(scene: Scene, command: EmailCommand, row: DeliveryR
 async function sendClaimed(
   scene: Scene,
   command: EmailCommand,
-  { row, token }: Extract<Claimed, { kind: "claimed" }>,
+  { row, token, facts }: ClaimedMail,
 ): Promise<MailOutcome | undefined> {
   const { ports } = scene;
   const { ledger, store } = ports;
-  const message = await messageFor(scene, command, row);
+  const message = await messageFor(scene, command, row, facts);
   if (message.kind === "fault") {
     await store.read((tx) => ledger.settle(tx, row.key, token, { status: "rejected", reason: message.reason }));
     const now = scene.now();
@@ -377,7 +401,15 @@ async function sendClaimed(
 }
 
 /** What became of a claim: the row is ours, as it now stands; or it is not to be sent now. */
-type Claimed = MailOutcome | { readonly kind: "claimed"; readonly token: string; readonly row: ClaimedDelivery };
+type Claimed = MailOutcome | ClaimedMail;
+
+interface ClaimedMail {
+  readonly kind: "claimed";
+  readonly token: string;
+  readonly row: ClaimedDelivery;
+  /** What its text says of the customer, where that was read with the claim. */
+  readonly facts?: Readonly<Record<string, FactValue>>;
+}
 
 /** The claim: in one transaction the account is locked, the run's events and everything that decides are read, and the row is taken or put off. */
 async function claimMail(
@@ -413,7 +445,7 @@ async function claimIn(
   contact: ContactCard | undefined,
   now: Instant,
   found: MailFindings,
-): Promise<Claimed | undefined> {
+): Promise<Claimed | undefined | WithCommit<Claimed | undefined>> {
   const { ledger, settings } = scene.ports;
   const hasLeft = command.exiting || run.status === "exiting";
   // `deferred_email: keep`: what waited when the run ended may still go.
@@ -422,12 +454,11 @@ async function claimIn(
   const decision = await decide(scene, command, row, contact, now, { found, isExiting, isHeld });
   if (decision.kind === "send") {
     const token = randomUUID();
-    if (isFresh) {
-      const mine = await ledger.pinClaimed(tx, row, token, settings.leaseMs, now);
-      return mine && { kind: "claimed", token, row: mine };
-    }
-    const mine = await ledger.claim(tx, row.key, token, settings.leaseMs, now);
-    return mine ? { kind: "claimed", token, row: mine } : { kind: "later", afterMs: settings.backoffMs(1) };
+    const taken = isFresh
+      ? ledger.pinClaimed(tx, row, token, settings.leaseMs, now)
+      : ledger.claim(tx, row.key, token, settings.leaseMs, now);
+    const nobody: Claimed | undefined = isFresh ? undefined : { kind: "later", afterMs: settings.backoffMs(1) };
+    return new WithCommit(taken).map((mine) => (mine ? { kind: "claimed", token, row: mine } : nobody));
   }
   if (isFresh && (await ledger.pin(tx, [row]))[0]?.status !== "pending") return undefined;
   if (decision.kind === "skip") {
@@ -558,13 +589,14 @@ async function messageFor(
   scene: Scene,
   command: EmailCommand,
   row: DeliveryRow,
+  facts: ClaimedMail["facts"],
 ): Promise<({ kind: "ready" } & Ready) | { kind: "fault"; reason: string }> {
   const address = (await scene.contacts()).find(({ id }) => id === row.contactId)?.email ?? undefined;
   const before = row.raw === null ? undefined : (JSON.parse(row.raw) as Kept);
   // Suppressions were looked up for the address that the contact has now: nothing goes to the one they had.
   if (before !== undefined && before.address === address) return { kind: "ready", message: before.message };
   try {
-    const message = await compose(scene, command, row);
+    const message = await compose(scene, command, row, facts);
     const kept = { raw: JSON.stringify({ message, address } satisfies Kept), messageId: message.messageId };
     return { kind: "ready", message, kept };
   } catch (error) {
@@ -573,7 +605,12 @@ async function messageFor(
   }
 }
 
-async function compose(scene: Scene, command: EmailCommand, row: DeliveryRow): Promise<RawMessage> {
+async function compose(
+  scene: Scene,
+  command: EmailCommand,
+  row: DeliveryRow,
+  facts: ClaimedMail["facts"],
+): Promise<RawMessage> {
   const { composer, store, suppressions } = scene.ports;
   const account = await scene.account();
   const policy = await scene.policy();
@@ -593,6 +630,7 @@ async function compose(scene: Scene, command: EmailCommand, row: DeliveryRow): P
     scope: command.scope,
     contactId: contact.id,
     ...(sender && { sender }),
+    ...(facts && { facts }),
   });
   return composer.mail({
     deliveryId: row.id,

@@ -3,8 +3,9 @@ import { sql } from "drizzle-orm";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { inside, openDatabase, rowsOf, type Database } from "../../../src/adapters/postgres/database.js";
+import { ask } from "../../../src/adapters/postgres/statement.js";
 import { migrate } from "../../../src/adapters/postgres/migrate.js";
-import { StoreUnavailable } from "../../../src/ports/transactions.js";
+import { StoreUnavailable, WithCommit } from "../../../src/ports/transactions.js";
 import { freshDatabase } from "../../support/database.js";
 
 let database: Database;
@@ -91,6 +92,38 @@ describe("transaction", () => {
       });
     await Promise.all([add(1, 2), add(2, 1)]);
     expect(await database.read((tx) => rowsOf(tx, sql`select id, n from counters order by id`))).toEqual([
+      { id: 1, n: 2 },
+      { id: 2, n: 2 },
+    ]);
+  });
+
+  it("sends COMMIT with the last statement; what that answers comes back, and it takes everything back where it fails", async () => {
+    const insert = "insert into counters values ($1, $2) returning n";
+    const both = (first: number, second: number) =>
+      database.transaction(async (tx) => {
+        await ask(tx, insert, [first, 7]);
+        return new WithCommit(ask<{ n: number }>(tx, insert, [second, 8])).map(([row]) => row?.n);
+      });
+    expect(await both(11, 12)).toBe(8);
+    await expect(both(13, 12)).rejects.toMatchObject({ code: "23505" });
+    const kept = await database.read((tx) => ask(tx, "select id from counters where id > 10 order by id", []));
+    expect(kept).toEqual([{ id: 11 }, { id: 12 }]);
+    // The connection is free again, and in no transaction.
+    expect(await both(14, 15)).toBe(8);
+    await database.client`delete from counters where id > 10`;
+  });
+
+  it("is done again where the last statement, with COMMIT behind it, was a deadlock's victim", async () => {
+    await database.client`update counters set n = 0`;
+    const add = "update counters set n = n + 1 where id = $1";
+    const addBoth = (first: number, second: number) =>
+      database.transaction(async (tx) => {
+        await ask(tx, add, [first]);
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        return new WithCommit(ask(tx, add, [second]));
+      });
+    await Promise.all([addBoth(1, 2), addBoth(2, 1)]);
+    expect(await database.read((tx) => ask(tx, "select id, n from counters order by id", []))).toEqual([
       { id: 1, n: 2 },
       { id: 2, n: 2 },
     ]);
