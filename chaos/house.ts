@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import connect from "postgres";
 import { migrate } from "../src/adapters/postgres/migrate.js";
 import { clockVariable, readEnvironment, SERVER_NEEDS } from "../src/entrances/environment.js";
 import { createLogger } from "../src/entrances/logger.js";
@@ -48,8 +49,8 @@ export interface HouseOptions {
   readonly onPost: (message: DeskMessage) => Promise<void>;
   /** Done while the domain's clock stands still, with a server and nothing else. */
   readonly prepare: (wired: Wired, call: Call) => Promise<void>;
-  /** How the first worker's first life is spent: inside the schema's migration, where it ends. */
-  readonly dieMigrating?: boolean;
+  /** How the first worker's first life is spent: inside the schema's migration, where it ends at so manieth table. */
+  readonly dieMigrating?: number;
   /** The fence taken out: sends, then marks. */
   readonly isNaive?: boolean;
 }
@@ -112,11 +113,13 @@ export async function openHouse(options: HouseOptions): Promise<House> {
       WAYPOST_CLOCK: clockVariable({ scale: 1.000_001, realOrigin: Date.now(), domainOrigin: origin }),
     };
     const context = { folder, claim, log };
-    if (options.dieMigrating) {
-      const first = startProgram("migrating", "worker", () => ({ ...still, WAYPOST_DIE_AT: "migration" }), context);
+    if (options.dieMigrating !== undefined) {
+      const at = { ...still, WAYPOST_DIE_AT: `migration:${options.dieMigrating}` };
+      const first = startProgram("migrating", "worker", () => at, context);
       for (let i = 0; i < 200 && first.diedAt().length === 0; i += 1) await sleep(50);
       await first.stop();
       if (first.diedAt().length === 0) throw new Error("the first worker did not die inside the migration");
+      if (await hasTables(postgres.url)) throw new Error("the first worker died behind the migration, not inside it");
     }
     await migrate(postgres.url);
     const logger = createLogger("error", "chaos", { write: () => {} });
@@ -195,6 +198,16 @@ export function caller(url: string, token: string, patienceMs: number): Call {
 }
 
 class Refusal extends Error {}
+
+async function hasTables(url: string): Promise<boolean> {
+  const sql = connect(url, { max: 1, onnotice: () => {} });
+  try {
+    const [row] = await sql`select count(*)::int as n from pg_tables where schemaname = 'public'`;
+    return row?.["n"] !== 0;
+  } finally {
+    await sql.end({ timeout: 2 });
+  }
+}
 
 /** Stories know nothing of the daily sweep; the simulator measures no health. */
 async function removeSchedule({ temporal }: Wired): Promise<void> {

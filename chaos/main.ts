@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync } from "node:fs";
+import { appendFileSync, existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -8,7 +8,8 @@ import { publish } from "../src/operations/publish.js";
 import { DAY_MS } from "../src/values/instant.js";
 import { type Fault, isOfProcess, nameOf, scheduleOf, type Victim } from "./faults.js";
 import { caller, type House, openHouse } from "./house.js";
-import { type Load, type LoadKind, loadOf } from "./load.js";
+import { KILLED, recoveriesOf, recoveryTable, strikeKills } from "./kills.js";
+import { type Load, type LoadKind, loadOf, PING_PAUSE_MS } from "./load.js";
 import { judge, type Verdict } from "./oracle.js";
 import { People } from "./people.js";
 import { ROOT } from "./program.js";
@@ -21,7 +22,9 @@ const USAGE = `npm run chaos -- --seed N --faults M [--runs R] [--load generated
   --load     stories of generated playbooks, or of the shipped ones (default: even seeds shipped, odd ones generated)
   --seconds  for how long they strike (default 0.7 for each)
   --seeds    so many seeds, one after the other, from --seed on
-  --naive    the same with the fence taken out (send, then mark): for comparison
+  --kills    instead of faults: worker, server, Postgres and Temporal killed so many times each, and how long until all that was due is done
+  --naive    the same without the ledger, as an activity is written by hand (send, then mark): for comparison
+  --beside-naive  the same three times: as it is, without the ledger, and without the ledger and without faults
   --blind    the mail server can't be asked for a Message-ID (default: every fifth seed)
   --json     the result as the last line`;
 
@@ -33,7 +36,9 @@ const { values } = parseArgs({
     runs: { type: "string", default: "100" },
     load: { type: "string" },
     seconds: { type: "string" },
+    kills: { type: "string", default: "0" },
     naive: { type: "boolean", default: false },
+    "beside-naive": { type: "boolean", default: false },
     blind: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     record: { type: "string" },
@@ -57,32 +62,47 @@ interface Result extends Verdict {
   readonly ofProcesses: number;
   readonly byKind: Readonly<Record<string, number>>;
   readonly seconds: number;
+  /** With `--kills`: how long each kind's kills took to recover from. */
+  readonly recovery?: Awaited<ReturnType<typeof recoveriesOf>>;
   readonly ok: boolean;
 }
 
+interface Options {
+  readonly faults: number;
+  readonly kills: number;
+  readonly isNaive: boolean;
+}
+
 /** Every process that a fault hit was started by this one, and ends with it. */
-async function runOne(seed: number, stop: AbortSignal): Promise<Result> {
+async function runOne(seed: number, options: Options, stop: AbortSignal): Promise<Result> {
   const began = performance.now();
   const random = randomOf(seed);
-  const count = Number(values.faults);
+  const { faults: count, kills, isNaive } = options;
   const kind: LoadKind = (values.load as LoadKind | undefined) ?? (seed % 2 === 0 ? "shipped" : "generated");
-  const isBlind = values.blind || seed % 5 === 4;
-  const durationMs = Number(values.seconds ?? Math.max(20, count * 0.7)) * 1_000;
+  const isBlind = values.blind || (seed % 5 === 4 && kills === 0);
+  const durationMs = Number(values.seconds ?? Math.max(20, Number(values.faults) * 0.7)) * 1_000;
   log(
-    `seed ${seed}: ${kind} stories, ${count} faults in ${durationMs / 1_000} s${isBlind ? ", a mail server that can't be asked" : ""}`,
+    `seed ${seed}: ${kills > 0 ? `live runs, ${KILLED.length} × ${kills} kills` : `${kind} stories, ${count} faults in ${durationMs / 1_000} s`}${isBlind ? ", a mail server that can't be asked" : ""}${isNaive ? ", without the ledger" : ""}`,
   );
-  const load = await loadOf(kind, seed, Number(values.runs));
+  const load = await loadOf(kills > 0 ? "generated" : kind, seed, kills > 0 ? 0 : Number(values.runs));
+  const scale = kills > 0 ? KILLS_SCALE : (load.until - load.origin) / durationMs;
   const people = new People(load);
   const arrivedAt = new Map<number, number>();
   const struck: Struck[] = [];
+  const closing: (() => Promise<void>)[] = [];
+  const mailedAt = new Map<string, number>();
   const house = await openHouse({
     log,
-    scale: (load.until - load.origin) / durationMs,
+    scale,
     origin: load.origin,
     canBeAsked: !isBlind,
-    dieMigrating: count > 0,
-    isNaive: values.naive,
-    onMessage: (message) => people.onMessage(message),
+    ...(count + kills > 0 && { dieMigrating: 1 + (seed % MIGRATED_TABLES) }),
+    isNaive,
+    async onMessage(message) {
+      await people.onMessage(message);
+      const id = message.deliveryId ?? "";
+      if (!mailedAt.has(id)) mailedAt.set(id, Date.now());
+    },
     onPost: (message) => people.onPost(message),
     prepare: async (wired, call) => {
       const { segments: _, ...configurations } = load.workspace.configurations;
@@ -97,38 +117,37 @@ async function runOne(seed: number, stop: AbortSignal): Promise<Result> {
       await people.tell();
     },
   });
-  if (count > 0) struck.push({ at: Date.now(), name: "die migration", isOfProcess: true });
+  if (count + kills > 0) struck.push({ at: Date.now(), name: "die migration", isOfProcess: true });
   try {
+    const sql = postgres(house.postgres.direct(), { max: 1, onnotice: () => {} });
+    closing.push(() => sql.end({ timeout: 2 }));
     const call = caller(house.url, house.token, 30_000);
     // Who reacts to a message has a second: the mail server waits for them.
     people.meet(house.wired, caller(house.url, house.token, 1_500), caller(house.url, house.token, 60_000));
     const watching = watchArrivals(house, arrivedAt);
     const ending = new AbortController();
     const until = AbortSignal.any([ending.signal, stop]);
-    const living = people.ping(call, randomOf(seed + 1), 900, until, () => house.wired.clock.now());
+    const living = people.ping(call, randomOf(seed + 1), kills > 0 ? 200 : 900, until, () => house.wired.clock.now());
     const enrolling = people.enrol(until).catch((error: unknown) => {
       if (!until.aborted) log(`enrolling: ${String(error)}`);
     });
     await sleep(Math.max(0, house.beginsAt - Date.now()), undefined, { signal: stop });
-    const strokes = await strike(
-      house,
-      people,
-      call,
-      scheduleOf(random, count, durationMs - 2_000),
-      random,
-      struck,
-      stop,
-    );
-    await Promise.all(strokes);
-    // Whoever has a wrong clock, or is to die somewhere, begins anew; what mail server and Slack were asked for has its time to happen.
-    for (const program of Object.values(house.programs)) program.kill();
+    const killed = kills === 0 ? [] : await strikeKills(house, people, sql, kills, stop);
+    for (const { who, at } of killed) struck.push({ at, name: `kill ${who}`, isOfProcess: true });
+    if (kills === 0) {
+      const schedule = scheduleOf(random, count, durationMs - 2_000);
+      await Promise.all(await strike(house, people, call, schedule, random, struck, stop));
+      await sleep(Math.max(0, house.beginsAt + durationMs - Date.now()), undefined, { signal: stop });
+      // Whoever has a wrong clock, or is to die somewhere, begins anew; what mail server and Slack were asked for has its time to happen.
+      if (count > 0) for (const program of Object.values(house.programs)) program.kill();
+    }
     const unused = await unusedBehaviours(house, stop);
     ending.abort();
     await living;
     await enrolling;
     await settle(house, call, stop);
     clearInterval(watching);
-    const verdict = await judge({
+    const evidence = {
       databaseUrl: house.postgres.direct(),
       mails: house.mailbox.messages(),
       posts: house.desk.posts(),
@@ -137,7 +156,36 @@ async function runOne(seed: number, stop: AbortSignal): Promise<Result> {
       people,
       now: house.wired.clock.now() - DAY_MS / 24,
       canBeAsked: !isBlind,
-    });
+    };
+    if (process.env["WAYPOST_CHAOS_KEEP"] !== undefined) {
+      const { load: _, people: __, arrivedAt: ___, ...rest } = evidence;
+      writeFileSync(
+        join(house.folder, "evidence.json"),
+        JSON.stringify({
+          ...rest,
+          seed,
+          kind,
+          runs: Number(values.runs),
+          arrivedAt: [...arrivedAt],
+          people: {
+            accepted: [...people.accepted],
+            pings: [...people.pings],
+            reactedAt: [...people.reactedAt],
+            underWay: [...people.underWay],
+          },
+        }),
+      );
+      log(`kept: ${house.folder}`);
+    }
+    const judged = await judge(evidence);
+    const byItself = Object.values(house.programs).flatMap(({ name, endedByItself }) =>
+      endedByItself().map((detail) => ({ what: `${name} ended by itself`, detail })),
+    );
+    const verdict = { ...judged, broken: [...judged.broken, ...byItself] };
+    const recovery =
+      kills === 0
+        ? {}
+        : { recovery: await recoveriesOf(killed, { sql, people, mailedAt, posts: house.desk.posts(), scale }) };
     for (const program of Object.values(house.programs))
       for (const point of program.diedAt()) struck.push({ at: 0, name: `die ${point}`, isOfProcess: true });
     const happened = withoutUnused(struck, unused);
@@ -146,20 +194,27 @@ async function runOne(seed: number, stop: AbortSignal): Promise<Result> {
     const result: Result = {
       seed,
       load: kind,
-      naive: values.naive,
+      naive: isNaive,
       faults: happened.length,
       ofProcesses: happened.filter((one) => one.isOfProcess).length,
       ...verdict,
       byKind: Object.fromEntries(Object.entries(byKind).sort()),
       seconds: Math.round((performance.now() - began) / 1_000),
+      ...recovery,
       ok: verdict.broken.length === 0,
     };
     explain(result, struck, people);
     return result;
   } finally {
+    for (const close of closing) await close().catch(() => {});
     await house.stop();
   }
 }
+
+/** Domain milliseconds in a real one while kills are measured: the pause of a live run takes 2 s. */
+const KILLS_SCALE = PING_PAUSE_MS / 2_000;
+/** Among so many tables of the schema's migrations one is drawn, and the first worker ends at it. */
+const MIGRATED_TABLES = 20;
 
 function watchArrivals(house: House, arrivedAt: Map<number, number>): NodeJS.Timeout {
   return setInterval(() => {
@@ -341,7 +396,8 @@ async function settle(house: House, call: ReturnType<typeof caller>, stop: Abort
 
 function explain(result: Result, struck: readonly Struck[], people: People): void {
   const { broken } = result;
-  for (const one of broken.slice(0, 40)) {
+  // What is broken without the ledger is the point of it.
+  for (const one of broken.slice(0, result.naive ? 3 : 40)) {
     const before =
       one.at === undefined
         ? []
@@ -361,9 +417,38 @@ function explain(result: Result, struck: readonly Struck[], people: People): voi
   for (const problem of [...new Set(people.problems())].slice(0, 3)) log(`people: ${problem.slice(0, 200)}`);
   log(
     `seed ${result.seed}: ${result.ok ? "ok" : "BROKEN"} in ${result.seconds} s: ${result.faults} faults (${result.ofProcesses} of processes), ${result.runs} runs (${result.ended} ended), ${result.deliveries} deliveries: ` +
-      `${result.doubled} doubled, ${result.lost} lost, ${result.unknown} unknown; ${result.compared} runs compared, ${result.pings} live events`,
+      `${result.doubled} doubled, ${result.lost} lost, ${result.unknown} unknown; ${result.pings} live events, ${result.stepsMissing} of their steps missing`,
   );
+  if (result.rehearsed > 0) {
+    const others = Object.entries(result.comparedUpTo).map(([why, count]) => `${count} up to ${why}`);
+    log(
+      `as rehearsed: ${result.compared} of ${result.rehearsed} from beginning to end${others.map((one) => `, ${one}`).join("")}`,
+    );
+  }
+  if (result.recovery !== undefined) for (const line of recoveryTable(result.recovery)) log(line);
   if (!result.ok) log(`again: npm run chaos -- --seed ${result.seed} --faults ${values.faults} --runs ${values.runs}`);
+}
+
+/** What the ledger is worth: the same load three times, over all seeds. */
+function naiveTable(results: readonly Result[], naive: readonly Result[]): readonly string[] {
+  const row = (name: string, list: readonly Result[]): string => {
+    const sum = (of: (one: Result) => number): number => list.reduce((all, one) => all + of(one), 0);
+    const mails = sum((one) => one.doubledMails);
+    return `| ${name} | ${sum((one) => one.faults)} | ${sum((one) => one.deliveries)} | ${mails} | ${sum((one) => one.doubled) - mails} | ${sum((one) => one.lost)} |`;
+  };
+  return [
+    "| | faults | messages | mails doubled | Slack messages doubled | lost |",
+    "|---|---|---|---|---|---|",
+    row("as it is", results),
+    row(
+      "without the ledger",
+      naive.filter(({ faults }) => faults > 0),
+    ),
+    row(
+      "without the ledger, no faults",
+      naive.filter(({ faults }) => faults === 0),
+    ),
+  ];
 }
 
 if (values.help) {
@@ -373,25 +458,39 @@ if (values.help) {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
     process.once(signal, () => stop.abort(new Error(signal)));
   if (!existsSync(join(ROOT, "dist"))) throw new Error("not built: npm run build");
+  const kills = Number(values.kills);
   const results: Result[] = [];
+  const naive: Result[] = [];
   for (let i = 0; i < Number(values.seeds); i += 1) {
-    const result = await runOne(Number(values.seed) + i, stop.signal);
+    const seed = Number(values.seed) + i;
+    const options = { faults: kills > 0 ? 0 : Number(values.faults), kills, isNaive: values.naive };
+    const result = await runOne(seed, options, stop.signal);
     results.push(result);
+    if (values["beside-naive"])
+      naive.push(
+        await runOne(seed, { ...options, isNaive: true }, stop.signal),
+        await runOne(seed, { ...options, faults: 0, isNaive: true }, stop.signal),
+      );
     if (values.record !== undefined) appendFileSync(values.record, `${JSON.stringify(result)}\n`);
   }
   const sum = (of: (one: Result) => number): number => results.reduce((all, one) => all + of(one), 0);
   const only = results.length === 1 ? results[0] : undefined;
-  const whole = only ?? {
-    seed: Number(values.seed),
-    seeds: results.length,
-    faults: sum((one) => one.faults),
-    ofProcesses: sum((one) => one.ofProcesses),
-    deliveries: sum((one) => one.deliveries),
-    doubled: sum((one) => one.doubled),
-    lost: sum((one) => one.lost),
-    unknown: sum((one) => one.unknown),
-    broken: results.flatMap((one) => one.broken.map((broken) => ({ seed: one.seed, ...broken }))),
-    ok: results.every((one) => one.ok),
+  const beside = values["beside-naive"] ? { naive: naive.map(({ broken, ...figures }) => figures) } : {};
+  if (values["beside-naive"]) for (const line of naiveTable(results, naive)) log(line);
+  const whole = {
+    ...(only ?? {
+      seed: Number(values.seed),
+      seeds: results.length,
+      faults: sum((one) => one.faults),
+      ofProcesses: sum((one) => one.ofProcesses),
+      deliveries: sum((one) => one.deliveries),
+      doubled: sum((one) => one.doubled),
+      lost: sum((one) => one.lost),
+      unknown: sum((one) => one.unknown),
+      broken: results.flatMap((one) => one.broken.map((broken) => ({ seed: one.seed, ...broken }))),
+      ok: results.every((one) => one.ok),
+    }),
+    ...beside,
   };
   if (values.json) console.log(JSON.stringify(whole));
   process.exit(whole.ok ? 0 : 1);

@@ -1,8 +1,9 @@
 import postgres from "postgres";
 import type { DeskMessage } from "../src/local/desk-workspace.js";
 import type { MailboxMessage } from "../src/local/mailbox-messages.js";
-import type { ExpectedRun, Load } from "./load.js";
+import { type Load, PING_LINES } from "./load.js";
 import type { People } from "./people.js";
+import { asRehearsed, type Line } from "./rehearsed.js";
 
 /** One promise that was not kept. */
 export interface Broken {
@@ -26,11 +27,18 @@ export interface Verdict {
   /** Mails and Slack messages that arrived, by different keys. */
   readonly deliveries: number;
   readonly doubled: number;
+  /** Of these. */
+  readonly doubledMails: number;
   readonly lost: number;
   /** That nobody knew of in the end, each with a task or a run that waits for a person. */
   readonly unknown: number;
+  /** Runs that the simulator has; those that went as it says from beginning to end; and of the others, up to what they were compared: how many. */
+  readonly rehearsed: number;
   readonly compared: number;
+  readonly comparedUpTo: Readonly<Record<string, number>>;
   readonly accepted: number;
+  /** Of live runs. */
+  readonly stepsMissing: number;
   readonly pings: number;
   readonly broken: readonly Broken[];
 }
@@ -65,6 +73,7 @@ interface Row {
   sent: number | null;
   deferred: number | null;
   moves: boolean | null;
+  created: number;
 }
 
 const ARRIVED_MEANS = ["sent", "resolved", "held", "unknown"];
@@ -85,6 +94,7 @@ async function judgeWith(sql: postgres.Sql, evidence: Evidence): Promise<Verdict
   const rows =
     (await sql`select key, id, channel, run_id, account_id, effect_key, step, contact_id, recipient, category, status, reason,
     extract(epoch from sent_at)::float8 * 1000 as sent, extract(epoch from deferred_until)::float8 * 1000 as deferred,
+    extract(epoch from created_at)::float8 * 1000 as created,
     greatest(lease_until, wire_until, not_before) + interval '20 seconds' > clock_timestamp() as moves from deliveries`) as unknown as Row[];
   const byId = new Map(rows.map((row) => [row.id, row]));
 
@@ -208,14 +218,7 @@ async function judgeWith(sql: postgres.Sql, evidence: Evidence): Promise<Verdict
 
   // ── timelines ──
   const lines =
-    (await sql`select run_id, seq, kind, step, extract(epoch from at)::float8 * 1000 as at, detail from timeline order by run_id, seq`) as unknown as {
-      run_id: string;
-      seq: number;
-      kind: string;
-      step: string | null;
-      at: number;
-      detail: Record<string, unknown> | null;
-    }[];
+    (await sql`select run_id, seq, kind, step, extract(epoch from at)::float8 * 1000 as at, detail from timeline order by run_id, seq`) as unknown as Line[];
   const timelines = grouped(lines, (line) => line.run_id);
   const onExit = new Map(load.workspace.playbooks.map(({ plan }) => [plan.playbook, plan.onExit]));
   for (const [run, list] of timelines) {
@@ -318,6 +321,7 @@ async function judgeWith(sql: postgres.Sql, evidence: Evidence): Promise<Verdict
       enrolled_by: string | null;
       position: string[];
     }[];
+  let stepsMissing = 0;
   const ofPing = grouped(
     runs.filter(({ playbook }) => playbook === "ping"),
     ({ enrolled_by }) => enrolled_by ?? "",
@@ -344,116 +348,74 @@ async function judgeWith(sql: postgres.Sql, evidence: Evidence): Promise<Verdict
         lost += 1;
         broken.push({ what: "a live run without its mails", run: run.id, detail: `${arrived} of 2` });
       }
+      const lines = (timelines.get(run.id) ?? []).map(({ kind, step }) => `${kind} ${step ?? ""}`.trimEnd());
+      const missing = PING_LINES.filter((line) => !lines.some((have) => have.startsWith(line)));
+      if (missing.length > 0 && !excused) {
+        stepsMissing += missing.length;
+        broken.push({ what: "a live run without its steps", run: run.id, detail: missing.join(", ") });
+      }
     }
 
   // ── as rehearsed ──
-  // What people did behind its instant, because what they did it about was late: the run may have gone on, and was right to.
-  const lateAccounts = new Set(
-    (
-      await sql`select distinct account_id from events where received_at > at + interval '1 minute' and at > ${new Date(load.origin).toISOString()} and name <> 'ping'
-        and (source in ('http', 'task') or name like '%unsubscribed')`
-    ).map((row) => row.account_id as string),
-  );
-  for (const row of await sql`select account_id, payload->>'task' as task, extract(epoch from at)::float8 * 1000 as at from events where name = 'task.closed'`)
-    if ((people.reactedAt.get(row["task"] as string) ?? 0) > (row["at"] as number))
-      lateAccounts.add(row["account_id"] as string);
-  // What they are still at comes too late in any case.
-  for (const row of await sql`select id, account_id from tasks`)
-    if ((people.underWay.get(row["id"] as string) ?? 0) > 0) lateAccounts.add(row["account_id"] as string);
-  let compared = 0;
-  const accountOf = new Map(runs.map((run) => [run.id, run.account_id]));
-  const troubledAccounts = new Set<string>();
-  for (const [run, list] of timelines)
-    if (
-      list.some(({ kind }) => TROUBLE.has(kind)) &&
-      !(load.expected.get(run)?.lines ?? []).some((line) => TROUBLE.has(line.split(" ")[0] ?? ""))
-    )
-      troubledAccounts.add(accountOf.get(run) ?? "");
-  // A task's message has no run; who never saw it doesn't act on it.
-  for (const row of rows)
-    if (["rejected", "unknown", "held", "resolved"].includes(row.status) && row.account_id !== null)
-      troubledAccounts.add(row.account_id);
-  for (const [id, expected] of load.expected) {
-    const run = runs.find((one) => one.id === id);
-    const account = run?.account_id ?? "";
-    if (troubledAccounts.has(account) || lateAccounts.has(account)) continue;
-    compared += 1;
-    if (run === undefined) {
-      broken.push({ what: "a run that the simulator has, and nobody else", run: id });
-      continue;
-    }
-    const difference = compare(
-      expected,
-      (timelines.get(id) ?? []).filter(({ at }) => at <= expected.scenario.until),
+  const rehearsal = asRehearsed({
+    expected: load.expected,
+    accounts: new Map(
+      load.scenarios.flatMap(({ given, until }) => (given.accounts ?? []).map(({ id }) => [id, until] as const)),
+    ),
+    runs: runs.map(({ id, account_id }) => ({ id, account: account_id })),
+    timelines,
+    unclear: [
+      // A task's message has no run; who never saw it doesn't act on it.
+      ...rows
+        .filter(({ status, account_id }) => account_id !== null && FATES.has(status))
+        .map(({ account_id, created, status }) => ({
+          account: account_id as string,
+          at: created,
+          why: FATES.get(status) as string,
+        })),
+      // What our own people are still at when it is judged comes too late in any case.
+      ...(await sql`select id, account_id, extract(epoch from opened_at)::float8 * 1000 as opened from tasks`).flatMap(
+        ({ id, account_id, opened }) =>
+          (people.underWay.get(id as string) ?? 0) > 0
+            ? [{ account: account_id as string, at: opened as number, why: "somebody still at a task" }]
+            : [],
+      ),
+    ],
+  });
+  for (const { account, story, ...one } of rehearsal.broken) {
+    const told =
+      await sql`select name, at, received_at, status from events where account_id = ${account} and source in ('http', 'task', 'unsubscribe') and at > ${new Date(load.origin).toISOString()} order by at`;
+    const events = told.map(
+      ({ name, at, received_at, status }) => `${name} ${iso(at)} (came ${iso(received_at)}, ${status})`,
     );
-    if (difference !== undefined) {
-      const told =
-        await sql`select id, name, at, received_at, status, source from events where account_id = ${account} and source in ('http', 'task') and at > ${new Date(load.origin).toISOString()} order by at`;
-      const events = told.map(
-        ({ name, at, received_at, status }) => `${name} ${iso(at)} (came ${iso(received_at)}, ${status})`,
-      );
-      const real = (timelines.get(id) ?? []).map(({ at, kind, step }) => `${iso(new Date(at))} ${kind} ${step ?? ""}`);
-      broken.push({
-        what: "not as rehearsed",
-        run: id,
-        detail: difference,
-        story: { events, real, rehearsed: expected.lines },
-      });
-    }
+    broken.push({ ...one, ...(story && { story: { events, ...story } }) });
   }
-  const storied = new Map(
-    load.scenarios.flatMap(({ given, until }) => (given.accounts ?? []).map(({ id }) => [id, until] as const)),
-  );
-  for (const run of runs)
-    if (
-      storied.has(run.account_id) &&
-      !load.expected.has(run.id) &&
-      !troubledAccounts.has(run.account_id) &&
-      !lateAccounts.has(run.account_id) &&
-      ((timelines.get(run.id) ?? [])[0]?.at ?? 0) <= (storied.get(run.account_id) ?? 0)
-    )
-      broken.push({ what: "a run that the simulator doesn't have", run: run.id });
 
   return {
     runs: runs.length,
     ended: runs.filter(({ status }) => status === "ended").length,
     deliveries: seenMails.size + seenPosts.size,
     doubled,
+    doubledMails: broken.filter(({ what }) => what === "mail doubled").length,
     lost,
     unknown,
-    compared,
+    rehearsed: load.expected.size,
+    compared: rehearsal.compared,
+    comparedUpTo: rehearsal.comparedUpTo,
     accepted: people.accepted.size,
+    stepsMissing,
     pings: people.pings.size,
     broken,
   };
 }
 
-/** What a refusal, a loss that nobody can tell, or a channel that is gone leaves: the simulator knows none of it. */
-const TROUBLE: ReadonlySet<string> = new Set([
-  "email.rejected",
-  "email.unknown",
-  "run.parked",
-  "step.failed",
-  "run.skipped",
-  "run.retried",
+/** What becomes of a message that the simulator knows nothing of. */
+const FATES: ReadonlyMap<string, string> = new Map([
+  ["rejected", "a message that was refused"],
+  ["unknown", "a message of unknown fate"],
+  ["held", "a message of unknown fate"],
+  ["resolved", "a message of unknown fate"],
 ]);
-
-function compare(
-  expected: ExpectedRun,
-  real: readonly { kind: string; step: string | null; detail: Record<string, unknown> | null }[],
-): string | undefined {
-  const have = real.map(({ kind, step }) => `${kind} ${step ?? ""}`.trimEnd()).filter(isTold);
-  const want = expected.lines.filter(isTold);
-  const at = Array.from({ length: Math.max(have.length, want.length) }, (_, i) => i).find((i) => have[i] !== want[i]);
-  return at === undefined
-    ? undefined
-    : `line ${at + 1}: rehearsed "${want[at] ?? "nothing"}", was "${have[at] ?? "nothing"}" (${have.length} of ${want.length} lines)`;
-}
-
-/** A further trigger that fell due is brought by the poller, in real time: between which lines it comes is nobody's promise. */
-function isTold(line: string): boolean {
-  return !line.startsWith("run.triggered_again") && !line.startsWith("event.late");
-}
 
 function isDaily({ key }: Row): boolean {
   return /^(digest|overload)[|]/.test(key);

@@ -16,6 +16,8 @@ export class People {
   readonly accepted = new Map<string, Posted>();
   /** Live events of which one run must come, by id. */
   readonly pings = new Map<string, { readonly n: string; readonly account: string }>();
+  /** When a live event was first posted, answered or not; real time, by id. */
+  readonly posted = new Map<string, number>();
 
   /** When whose task it was had done it, by the domain's clock: an answer that says an earlier instant came late. */
   readonly reactedAt = new Map<string, Instant>();
@@ -104,6 +106,7 @@ export class People {
     for (let n = 0; !signal.aborted; n += 1) {
       const id = `ping-${n}`;
       const account = random.pick(this.load.live);
+      this.posted.set(id, Date.now());
       const body = { id, name: "ping", account, at: formatInstant(now()), payload: { n: String(n) } };
       under.push(
         call("POST", "/v1/events", body).then(

@@ -18,6 +18,8 @@ export interface Program {
   isReady(): boolean;
   /** How often it died at a named point. */
   diedAt(): readonly string[];
+  /** What it said when it ended though nobody had killed it. */
+  endedByItself(): readonly string[];
   /** SIGKILL; its next life begins with `next` on top of its environment. */
   kill(next?: Readonly<Record<string, string>>): void;
   isFrozen(): boolean;
@@ -38,6 +40,7 @@ export function startProgram(
   const { folder, claim, log } = context;
   const logFile = join(folder, "logs", `${name}.log`);
   const died: string[] = [];
+  const byItself: string[] = [];
   let child: ChildProcess | undefined;
   let isFrozen = false;
   let isStopping = false;
@@ -80,7 +83,8 @@ export function startProgram(
         died.push(point);
         log(`${name} died at ${point}`);
       } else if (!wasKilled && !isStopping) {
-        log(`${name} ended by itself (${signal ?? code}): ${tail.slice(-600)}`);
+        byItself.push(`${signal ?? code}: ${tail.slice(-600)}`);
+        log(`${name} ended by itself (${byItself.at(-1)})`);
       }
       appendFileSync(logFile, `--- ended: ${signal ?? code}\n`);
       if (!isStopping) setTimeout(() => !isStopping && start(), RESTART_MS);
@@ -93,6 +97,7 @@ export function startProgram(
     pid: () => child?.pid,
     isReady: () => isReady && child !== undefined && child.exitCode === null && child.signalCode === null,
     diedAt: () => died,
+    endedByItself: () => byItself,
     isFrozen: () => isFrozen,
     kill(next = {}) {
       nextLife = next;

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 
@@ -16,6 +17,24 @@ function chaos(...args: readonly string[]): Promise<{ code: number; stdout: stri
   });
 }
 
+test("every named point is in the build, at one place, and so is every line that the naive variant changes", async () => {
+  const { POINTS, NAIVE } = (await import(new URL("../../chaos/hook/points.mjs", import.meta.url).href)) as {
+    POINTS: Record<string, Edit>;
+    NAIVE: readonly Edit[];
+  };
+  const places = [...Object.values(POINTS), ...NAIVE].map(({ file, find }) => ({
+    find,
+    times: readFileSync(fileURLToPath(new URL(`../../dist${file}`, import.meta.url)), "utf8").split(find).length - 1,
+  }));
+  expect(places.length).toBeGreaterThanOrEqual(20);
+  expect(places.filter(({ times }) => times !== 1)).toEqual([]);
+});
+
+interface Edit {
+  readonly file: string;
+  readonly find: string;
+}
+
 test("60 faults of a fixed seed: nothing doubled, nothing lost, no promise broken", async () => {
   const { stdout, stderr } = await chaos("--seed", "7", "--faults", "60", "--runs", "30", "--seconds", "24", "--json");
   const last = stdout.trim().split("\n").at(-1) ?? "";
@@ -28,4 +47,23 @@ test("60 faults of a fixed seed: nothing doubled, nothing lost, no promise broke
   expect(figures.faults).toBeGreaterThanOrEqual(40);
   expect(figures.ofProcesses).toBeGreaterThanOrEqual(5);
   expect(figures.deliveries).toBeGreaterThanOrEqual(100);
+}, 300_000);
+
+test("worker, server, Postgres and Temporal killed once each: what was accepted is done, and no step of it is missing", async () => {
+  const { stdout, stderr } = await chaos("--seed", "1", "--kills", "1", "--json");
+  const last = stdout.trim().split("\n").at(-1) ?? "";
+  expect(last, stderr).toMatch(/^\{/);
+  const { broken, recovery, ...figures } = JSON.parse(last);
+  console.log(JSON.stringify({ ...figures, recovery }));
+  expect(broken, stderr).toEqual([]);
+  expect([figures.doubled, figures.lost, figures.stepsMissing]).toEqual([0, 0, 0]);
+  expect(figures.byKind).toEqual({
+    "die migration": 1,
+    "kill postgres": 1,
+    "kill server": 1,
+    "kill temporal": 1,
+    "kill worker": 1,
+  });
+  expect(recovery.all.waitedFor).toBeGreaterThanOrEqual(4);
+  expect(figures.pings).toBeGreaterThanOrEqual(20);
 }, 300_000);
