@@ -1,6 +1,6 @@
 import { createReadStream } from "node:fs";
 import { basename } from "node:path";
-import { parse } from "csv-parse";
+import { CsvError, parse } from "csv-parse";
 import type { ImportProblem, ImportRecord } from "../../operations/import-files.js";
 import { suggestion } from "../../playbook/nearest.js";
 import type { CustomerKind } from "../../ports/customers.js";
@@ -74,44 +74,24 @@ export async function* readImportFile(file: ImportFile): AsyncGenerator<ImportRe
 
 async function* readCsv(file: ImportFile): AsyncGenerator<ImportRecord | ImportProblem> {
   const place = (line: number, column: number) => ({ file: file.path, line, column });
-  const chunks = textOf(file);
-  const first = await chunks.next();
-  if (first.done)
-    return void (yield { ...place(1, 1), message: "the file is empty; its first line must name the columns" });
-  const delimiter = delimiterOf(first.value);
-  const parser = parse({
-    delimiter,
-    bom: true,
-    raw: true,
-    relax_column_count: true,
-    skip_empty_lines: true,
-    max_record_size: IMPORT_LINE_BYTES_MAX,
-  });
-  const feed = (async () => {
-    for (let next: IteratorResult<string> = first; !next.done; next = await chunks.next()) {
-      if (!parser.write(next.value))
-        await new Promise<void>((resolve) => parser.once("drain", resolve).once("close", resolve));
-      if (parser.destroyed) return;
-    }
-    parser.end();
-  })();
-  feed.catch((error: unknown) => parser.destroy(error instanceof Error ? error : new Error(String(error))));
   let line = 1;
-  let headings: string[] | undefined;
+  let headings: readonly string[] | undefined;
   let headingPlace = (_heading: string) => place(1, 1);
+  let isEmpty = true;
   try {
-    for await (const { raw, record } of parser as AsyncIterable<{ raw: string; record: string[] }>) {
+    for await (const { raw, record, delimiter } of csvRecordsOf(file)) {
+      isEmpty = false;
       // Empty lines that were skipped stand at the beginning of the next record's text.
-      const lead = /^(?:[ \t]*\r?\n)*/.exec(raw)?.[0] ?? "";
-      const at = line + count(lead, "\n");
-      line += count(raw, "\n") + (raw.endsWith("\n") ? 0 : raw.endsWith("\r") ? 1 : 0);
+      const lead = /^[\r\n]*/.exec(raw)?.[0] ?? "";
       const text = raw.slice(lead.length);
+      const at = line + endsOfLines(lead);
+      line = at + endsOfLines(text);
+      if (record.length === 1 && text.trim() === "") continue;
       if (headings === undefined) {
         headings = record.map((heading) => heading.trim());
         const names = headings;
-        headingPlace = (heading) =>
-          place(at, startOf(text.replace(/^\ufeff/, ""), delimiter, Math.max(0, names.indexOf(heading))));
-        const twice = headings.find((heading, index) => headings?.indexOf(heading) !== index);
+        headingPlace = (heading) => place(at, startOf(text, delimiter, Math.max(0, names.indexOf(heading))));
+        const twice = firstTwice(headings);
         if (twice !== undefined)
           return void (yield {
             ...place(at, 1),
@@ -135,13 +115,97 @@ async function* readCsv(file: ImportFile): AsyncGenerator<ImportRecord | ImportP
       };
     }
   } catch (error) {
-    if (!isCsvError(error)) throw error;
+    if (!(error instanceof CsvError)) throw error;
     // After a quote that is never closed nothing of the rest can be told apart.
     yield { ...place(line, 1), message: `${plainWords(error)}; the rest of the file was not read` };
+    return;
+  }
+  if (isEmpty) yield { ...place(1, 1), message: "the file is empty; its first line must name the columns" };
+}
+
+interface CsvRecord {
+  /** Its text with the end of its line. */
+  readonly raw: string;
+  readonly record: readonly string[];
+  readonly delimiter: string;
+}
+
+/** A file's records in order; those before a fault come before it is thrown: a `CsvError`. */
+async function* csvRecordsOf(file: ImportFile): AsyncGenerator<CsvRecord> {
+  const chunks = csvLinesOf(file);
+  const first = await chunks.next();
+  if (first.done) return;
+  const delimiter = delimiterOf(first.value);
+  let found: CsvRecord[] = [];
+  let fault: unknown;
+  const parser = parse({
+    delimiter,
+    bom: true,
+    raw: true,
+    record_delimiter: ["\r\n", "\n", "\r"],
+    relax_column_count: true,
+    skip_empty_lines: true,
+    max_record_size: IMPORT_LINE_BYTES_MAX,
+    // Taken here, not from the stream: one that fails drops what it holds.
+    on_record: (one: unknown) => void found.push({ ...(one as Omit<CsvRecord, "delimiter">), delimiter }),
+  });
+  const failed = (error: unknown): undefined => {
+    fault ??= error ?? undefined;
+  };
+  parser.on("error", failed);
+  parser.resume();
+  try {
+    let lines: string | undefined = first.value;
+    while (lines !== undefined && fault === undefined) {
+      const text = lines;
+      await new Promise<void>((resolve) =>
+        parser.write(text, (error) => {
+          failed(error);
+          resolve();
+        }),
+      );
+      const records = found;
+      found = [];
+      yield* records;
+      lines = await chunks.next().then(({ value }) => value as string | undefined, failed);
+    }
+    // The parser keeps the last row until it knows that no more comes.
+    if (!parser.destroyed) await new Promise<void>((resolve) => parser.once("close", resolve).end());
+    yield* found;
+    if (fault !== undefined) throw fault;
   } finally {
     parser.destroy();
     await chunks.return(undefined);
   }
+}
+
+/**
+ * Text up to the end of a line, as long as no line is too long: of such a line nothing goes to the parser, which would make a cell of each of its
+ * commas. Empty lines are held until the next row is there, and count like one.
+ */
+async function* csvLinesOf(file: ImportFile): AsyncGenerator<string> {
+  let rest = "";
+  let empty = 0;
+  for await (const chunk of textOf(file)) {
+    const text = rest + chunk;
+    const end = Math.max(text.lastIndexOf("\n"), text.lastIndexOf("\r")) + 1;
+    rest = text.slice(end);
+    const lines = text.slice(0, end);
+    empty = /[^\r\n]/.test(lines) ? 0 : empty + lines.length;
+    if (lines !== "") yield lines;
+    if (empty + rest.length > IMPORT_LINE_BYTES_MAX) throw new CsvError("CSV_MAX_RECORD_SIZE", "a line is too long");
+  }
+  if (rest !== "") yield rest;
+}
+
+/** How many lines end in the text; a lone CR is one, too: the parser leaves the LF behind it out. */
+function endsOfLines(text: string): number {
+  return text.match(/\r\n|\r|\n/g)?.length ?? 0;
+}
+
+function firstTwice(texts: readonly string[]): string | undefined {
+  const seen = new Set<string>();
+  return texts.find((text) => seen.size === seen.add(text).size);
 }
 
 async function* readJsonLines(file: ImportFile): AsyncGenerator<ImportRecord | ImportProblem> {
@@ -269,7 +333,7 @@ function validLength(chunk: Uint8Array): number {
 
 function newlinesIn(bytes: Uint8Array): number {
   let found = 0;
-  for (let at = bytes.indexOf(10); at >= 0; at = bytes.indexOf(10, at + 1)) found += 1;
+  for (let at = 0; at < bytes.length; at++) if (bytes[at] === 10) found += 1;
   return found;
 }
 
@@ -318,15 +382,7 @@ function count(text: string, part: string): number {
   return text.split(part).length - 1;
 }
 
-interface CsvFault extends Error {
-  readonly code: string;
-}
-
-function isCsvError(error: unknown): error is CsvFault {
-  return error instanceof Error && "code" in error && String(error.code).startsWith("CSV_");
-}
-
-function plainWords(error: CsvFault): string {
+function plainWords(error: CsvError): string {
   switch (error.code) {
     case "CSV_QUOTE_NOT_CLOSED":
       return "a quotation mark is opened here and never closed";

@@ -120,6 +120,60 @@ describe("reading CSV", () => {
     ]);
     expect(taken[0]?.accounts).toEqual([{ id: "a-2", fields: { name: "Fine" } }]);
   });
+
+  it("counts lines as an editor does, whatever ends them and however many are empty", async () => {
+    const report = await run(
+      file("accounts.csv", 'id,name\r\n\r\na-1,Fine\r\n\r\n  \r\na-2\r\n\na-3,"two\r\nlines"\ra-4\n'),
+    );
+    expect(report.problems).toEqual([
+      "accounts.csv:6:1 the row has 1 cells, but there are 2 columns",
+      "accounts.csv:10:1 the row has 1 cells, but there are 2 columns",
+    ]);
+    expect(taken[0]?.accounts).toEqual([
+      { id: "a-1", fields: { name: "Fine" } },
+      { id: "a-3", fields: { name: "two\r\nlines" } },
+    ]);
+  });
+
+  it("takes a formula as the text that it is", async () => {
+    const cells = [
+      `=1+1`,
+      `=cmd|' /C calc'!A0`,
+      `+48 22 1`,
+      `-1`,
+      `@SUM(A1)`,
+      `"=HYPERLINK(""https://evil.example"")"`,
+    ];
+    await run(file("accounts.csv", `id,name\n${cells.map((cell, index) => `a-${index},${cell}\n`).join("")}`));
+    expect(taken[0]?.accounts?.map(({ fields }) => fields["name"])).toEqual([
+      "=1+1",
+      "=cmd|' /C calc'!A0",
+      "+48 22 1",
+      "-1",
+      "@SUM(A1)",
+      '=HYPERLINK("https://evil.example")',
+    ]);
+  });
+
+  it("says what is wrong with a quotation mark inside a cell, and takes every row before it", async () => {
+    const rows = Array.from({ length: 2_500 }, (_, index) => `a-${index},Fine\n`).join("");
+    const message = 'a quotation mark stands inside a cell; write it twice ("") in a cell that is quoted';
+    for (const cell of ['=HYPERLINK("x")', '"Smith"s']) {
+      taken = [];
+      const report = await run(file("accounts.csv", `id,name\n${rows}b-1,${cell}\nb-2,Fine\n`));
+      expect(report.problems).toEqual([`accounts.csv:2502:1 ${message}; the rest of the file was not read`]);
+      expect(taken.flatMap(({ accounts }) => accounts ?? [])).toHaveLength(2_500);
+    }
+  });
+
+  it("reads a hundred thousand headings at once", async () => {
+    const headings = Array.from({ length: 100_000 }, (_, index) => `h${index}`);
+    const began = performance.now();
+    const report = await run(file("accounts.csv", `${["id", ...headings].join(",")}\na-1${",".repeat(100_000)}\n`));
+    expect(report.problems).toHaveLength(1);
+    expect(report.problems[0]).toMatch(/^accounts\.csv:1:4 "h0" is no heading of accounts; known are id, name, /);
+    expect(performance.now() - began).toBeLessThan(5_000);
+  });
 });
 
 describe("a file that is not UTF-8", () => {
@@ -163,11 +217,11 @@ describe("a file that is not UTF-8", () => {
 describe("a line of a gigabyte", () => {
   const GIGABYTE = 1024 * 1024 * 1024;
   /** A file that is nowhere: good rows, then a line of 1 GB, then a good row. */
-  function endless(name: string, before: string, after: string): ImportFile {
+  function endless(name: string, before: string, after: string, of = "x"): ImportFile {
     return {
       ...(importFileOf(name) as ImportFile),
       open: async function* () {
-        const chunk = Buffer.alloc(256 * 1024, "x");
+        const chunk = Buffer.alloc(256 * 1024, of);
         yield Buffer.from(before);
         for (let sent = 0; sent < GIGABYTE; sent += chunk.length) yield chunk;
         yield Buffer.from(after);
@@ -202,14 +256,23 @@ describe("a line of a gigabyte", () => {
     expect(most).toBeLessThan(300 * 1024 * 1024);
   }, 60_000);
 
-  it("is refused by CSV, in little memory", async () => {
-    const report = await measured(endless("accounts.csv", 'id,name\na-1,Fine\na-2,"', '"\n'));
-    expect(report.problems).toEqual([
-      "3:1 a row is longer than 1024 KiB; is a quotation mark not closed?; the rest of the file was not read",
-    ]);
-    expect(taken.flatMap(({ accounts }) => accounts?.map(({ id }) => id) ?? [])).toEqual(["a-1"]);
-    expect(most).toBeLessThan(300 * 1024 * 1024);
-  }, 60_000);
+  it.each([
+    ["a cell of 1 GB", "x", "a-2,"],
+    ["a quoted one", "x", 'a-2,"'],
+    ["cells by the thousand million", ",", "a-2"],
+    ["as many empty lines", "\n", ""],
+  ])(
+    "is refused by CSV, in little memory: %s",
+    async (_what, of, begins) => {
+      const report = await measured(endless("accounts.csv", `id,name\na-1,Fine\n${begins}`, '"\n', of));
+      expect(report.problems).toEqual([
+        "3:1 a row is longer than 1024 KiB; is a quotation mark not closed?; the rest of the file was not read",
+      ]);
+      expect(taken.flatMap(({ accounts }) => accounts?.map(({ id }) => id) ?? [])).toEqual(["a-1"]);
+      expect(most).toBeLessThan(300 * 1024 * 1024);
+    },
+    60_000,
+  );
 });
 
 describe("reading JSON lines", () => {
