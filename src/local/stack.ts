@@ -88,7 +88,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         started.isEmbedded ? `dev server at ${started.address}` : `from TEMPORAL_ADDRESS (${started.address})`,
     ),
   ]);
-  if (postgres.status === "rejected" || temporal.status === "rejected") {
+  // A signal may also have come when both were past their last look for it.
+  if (postgres.status === "rejected" || temporal.status === "rejected" || signal?.aborted) {
     await Promise.all(
       [postgres, temporal].map((each) => (each.status === "fulfilled" ? each.value.stop() : undefined)),
     );
