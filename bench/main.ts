@@ -5,7 +5,7 @@ import { enrolMany } from "./suites/enrol.js";
 import { history } from "./suites/history.js";
 import { memory } from "./suites/memory.js";
 import { nine, nineFiles } from "./suites/nine.js";
-import { SWEEP_FILES, sweep } from "./suites/sweep.js";
+import { SWEEP_FILES, SWEEP_POSTGRES, sweep } from "./suites/sweep.js";
 import { throughput } from "./suites/throughput.js";
 import { wake } from "./suites/wake.js";
 
@@ -30,7 +30,8 @@ const SUITES: Readonly<Record<string, (options: BenchOptions) => Promise<SuiteRe
     const due = await withStand({ ...options, files: nineFiles(runs) }, (stand) => nine(stand, runs));
     return resultOf("wake", [...woken.figures, ...due]);
   },
-  sweep: (options) => withStand({ ...options, files: SWEEP_FILES }, (stand) => sweep(stand, options)),
+  sweep: (options) =>
+    withStand({ ...options, files: SWEEP_FILES, postgresSettings: SWEEP_POSTGRES }, (stand) => sweep(stand, options)),
   enrol: (options) => withStand(options, (stand) => enrolMany(stand, options)),
   memory: (options) => withStand(options, (stand) => memory(stand, options)),
 };

@@ -1,9 +1,7 @@
 /** One daily evaluation of everybody, of the instant in the argument (epoch milliseconds), in a process of its own; prints what it took as JSON. */
-// What V8 has had no reason to collect yet is not what an evaluation needs, and grows with time, not with accounts.
-import "./collect-garbage.js";
 import { readEnvironment } from "../src/entrances/environment.js";
 import { wire } from "../src/entrances/wire.js";
-import { sweepHealth } from "../src/operations/sweep-health.js";
+import { sweepDue } from "../src/operations/sweep-health.js";
 import { peakMiB } from "./processes.js";
 
 const wired = wire(readEnvironment(process.env, ["DATABASE_URL"]), "sweep");
@@ -11,10 +9,16 @@ const wired = wire(readEnvironment(process.env, ["DATABASE_URL"]), "sweep");
 await wired.store.read((tx) => wired.store.playbooks.configuration(tx, "health"));
 const startedAt = performance.now();
 const cpuBefore = process.cpuUsage();
-const { written } = await sweepHealth(wired.healthPorts, Number(process.argv[2]));
+// As a worker does it, with the note of how far it has got.
+const [report] = await sweepDue(wired.healthPorts, Number(process.argv[2]));
 const seconds = (performance.now() - startedAt) / 1_000;
 const cpu = process.cpuUsage(cpuBefore);
 await wired.close();
 process.stdout.write(
-  JSON.stringify({ seconds, cpuSeconds: (cpu.user + cpu.system) / 1e6, peakMiB: peakMiB(process.pid), written }),
+  JSON.stringify({
+    seconds,
+    cpuSeconds: (cpu.user + cpu.system) / 1e6,
+    peakMiB: peakMiB(process.pid),
+    written: report?.written ?? 0,
+  }),
 );

@@ -3,14 +3,19 @@ import type { Model, Segments } from "../customers/model.js";
 import type { FactValue } from "../expression/expression.js";
 import type { NewEvent } from "../ports/events.js";
 import type { LogicalOrder } from "../ports/order.js";
-import type { HealthPorts, ListenedFact } from "../ports/health.js";
+import type { AccountSpan, HealthPorts, ListenedFact } from "../ports/health.js";
 import type { Tx } from "../ports/transactions.js";
 import { DAY_MS, type Instant } from "../values/instant.js";
 import { msOfTime } from "../values/time-of-day.js";
-import { SWEEP_CHUNK_ACCOUNTS } from "./sweep-segments.js";
 
 /** A sweep that was down for longer begins this many days back. */
 export const CATCH_UP_DAYS_MAX = 400;
+
+/**
+ * Accounts per transaction. Enough that planning a statement weighs little beside it; few enough that their locks, and those of a whole import batch
+ * beside them (`ROWS_PER_BATCH_MAX`), fit Postgres' lock table (some 7,000 by default), and that nobody waits for them longer than a second or so.
+ */
+const SWEEP_CHUNK_ACCOUNTS = 2_000;
 
 /** The name under which the sweep's progress is kept. */
 export const SWEEP = "health";
@@ -58,44 +63,43 @@ export async function sweepDue(
   for (;;) {
     const due = await ports.store.read((tx) => nextInstant(tx, ports, now, order !== undefined));
     if (due === undefined) return reports;
-    if (order !== undefined && !(await order.isTurn({ rank: "sweep", at: due }))) return reports;
+    const { at } = due;
+    if (order !== undefined && !(await order.isTurn({ rank: "sweep", at }))) return reports;
     const done = await ports.store.transaction(async (tx) => {
       // Read again: the row is locked now, and another worker may have gone on meanwhile.
-      const cursor = await ports.health.sweepCursor(tx, SWEEP);
-      const at = await nextInstant(tx, ports, now, order !== undefined);
-      if (at !== due) return undefined;
-      const after = cursor?.at === at ? (cursor.after ?? "") : "";
-      const chunk = await sweepChunk(tx, ports, at, after);
+      const next = await nextInstant(tx, ports, now, order !== undefined);
+      if (next?.at !== at) return undefined;
+      const chunk = await sweepChunk(tx, ports, at, next.after);
       await ports.health.setSweepCursor(tx, SWEEP, { at, after: chunk.last ?? null });
       return chunk.report;
     });
     order?.moved();
     if (done === undefined) continue;
     const last = reports.at(-1);
-    if (last?.at === due) reports[reports.length - 1] = { ...sum(last, done), at: due };
-    else reports.push({ ...done, at: due });
+    if (last?.at === at) reports[reports.length - 1] = { ...sum(last, done), at };
+    else reports.push({ ...done, at });
   }
 }
 
-/** The instant that is to be swept, or carried on with; undefined if all up to `now` are done, or nothing is published. */
+/** The instant that is to be swept, and behind whom; undefined if all up to `now` are done, or nothing is published. Locks the sweep's row. */
 async function nextInstant(
   tx: Tx,
   ports: HealthPorts,
   now: Instant,
   mustNotSkip: boolean,
-): Promise<Instant | undefined> {
+): Promise<{ readonly at: Instant; readonly after: string } | undefined> {
   const model = await ports.store.playbooks.configuration<HealthModel>(tx, "health");
   if (model === undefined) return undefined;
   const cursor = await ports.health.sweepCursor(tx, SWEEP);
-  if (cursor !== undefined && cursor.after !== null) return cursor.at;
+  if (cursor !== undefined && cursor.after !== null) return { at: cursor.at, after: cursor.after };
   const ofDay = msOfTime(model.evaluate.dailyAt);
   const latest = Math.floor((now - ofDay) / DAY_MS) * DAY_MS + ofDay;
-  if (cursor === undefined) return latest;
+  if (cursor === undefined) return { at: latest, after: "" };
   const next = Math.floor((cursor.at - ofDay) / DAY_MS + 1) * DAY_MS + ofDay;
   if (next > latest) return undefined;
   // Where domain time is an order, everybody waits for the next one, however far the clock is ahead.
-  if (mustNotSkip) return next;
-  return Math.max(next, latest - (CATCH_UP_DAYS_MAX - 1) * DAY_MS);
+  const at = mustNotSkip ? next : Math.max(next, latest - (CATCH_UP_DAYS_MAX - 1) * DAY_MS);
+  return { at, after: "" };
 }
 
 async function sweepChunk(
@@ -105,12 +109,12 @@ async function sweepChunk(
   after: string,
 ): Promise<{ readonly report: SweepReport; readonly last: string | undefined }> {
   const { store, health, clock } = ports;
-  const accounts = await health.accountsAfter(tx, after, asOf, SWEEP_CHUNK_ACCOUNTS);
-  if (accounts.length === 0) return { report: NOTHING, last: undefined };
-  await store.lockAccounts(tx, accounts);
-  const model = await store.playbooks.configuration<Model>(tx, "model");
-  const healthModel = await store.playbooks.configuration<HealthModel>(tx, "health");
-  const segments = await store.playbooks.configuration<Segments>(tx, "segments");
+  const accounts = await health.lockSpan(tx, after, asOf, SWEEP_CHUNK_ACCOUNTS);
+  if (accounts === undefined) return { report: NOTHING, last: undefined };
+  const published = await store.playbooks.configurations(tx);
+  const model = published.model as Model | undefined;
+  const healthModel = published.health as HealthModel | undefined;
+  const segments = published.segments as Segments | undefined;
   if (model === undefined) return { report: NOTHING, last: undefined };
   const receivedAt = clock.now();
   const { written, changed } =
@@ -124,9 +128,10 @@ async function sweepChunk(
     receivedAt,
   );
   const told = await tellSweptFacts(tx, ports, model, accounts, asOf);
+  await health.confirmSpan(tx, accounts);
   return {
-    report: { accounts: accounts.length, written, changed, moved: entered + left, told },
-    last: accounts.length < SWEEP_CHUNK_ACCOUNTS ? undefined : accounts.at(-1),
+    report: { accounts: accounts.count, written, changed, moved: entered + left, told },
+    last: accounts.count < SWEEP_CHUNK_ACCOUNTS ? undefined : accounts.last,
   };
 }
 
@@ -138,12 +143,12 @@ async function tellSweptFacts(
   tx: Tx,
   ports: HealthPorts,
   model: Model,
-  accounts: readonly string[],
+  accounts: AccountSpan,
   asOf: Instant,
 ): Promise<number> {
   const { store, health, clock } = ports;
-  const listened = (await health.listened(tx, accounts)).map((fact) => ofWhom(model, fact));
-  const known = await health.sweptFacts(tx, accounts);
+  const [listening, known] = await Promise.all([health.listened(tx, accounts), health.sweptFacts(tx, accounts)]);
+  const listened = listening.map((fact) => ofWhom(model, fact));
   if (listened.length === 0 && known.length === 0) return 0;
   const paths = [...new Set(listened.map(({ path }) => path))];
   const subjects = [...new Map(listened.map((fact) => [keyOf(fact, ""), fact])).values()];

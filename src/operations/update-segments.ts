@@ -12,7 +12,7 @@ import type { Instant } from "../values/instant.js";
 /**
  * Brings the accounts' memberships up to date as of the instant; how many changed. `changed`: only segments that mention
  * one of these facts. `since`: when the change behind it happened, if earlier than `at`: entering and leaving are of then. `silent`: who is in it is simply in it. The caller holds the accounts' locks; `cause` makes a
- * repetition append nothing twice. The whole portfolio: `sweepSegments`.
+ * repetition append nothing twice. The whole portfolio: `sweepHealth`.
  */
 export async function updateSegments(
   store: Store,

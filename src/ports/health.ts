@@ -53,15 +53,20 @@ export interface HealthStore {
   override(tx: Tx, accountId: string): Promise<HealthOverride | undefined>;
   setOverride(tx: Tx, override: HealthOverride): Promise<void>;
   clearOverride(tx: Tx, accountId: string): Promise<void>;
-  /** Ids, behind `after`, of accounts that existed at the instant, in order. */
-  accountsAfter(tx: Tx, after: string, asOf: Instant, limit: number): Promise<readonly string[]>;
+  /**
+   * The next accounts behind the id `after`, as many as `limit` at most, with their locks, as `lockAccounts` takes them: call it first. Their ids stay
+   * where they are. undefined: there are none.
+   */
+  lockSpan(tx: Tx, after: string, asOf: Instant, limit: number): Promise<LockedSpan | undefined>;
+  /** To be called last: throws, so that the transaction is repeated, if an account has come into the span since, whose lock nobody holds. */
+  confirmSpan(tx: Tx, span: LockedSpan): Promise<void>;
   /**
    * The daily evaluation of these accounts in one statement: scores, history, expired overrides, `health.changed`. Accounts
    * that have been evaluated at the instant, or later, are left as they are. The caller holds their locks.
    */
   measureAll(
     tx: Tx,
-    of: { readonly model: Model; readonly health: HealthModel; readonly accounts: readonly string[] },
+    of: { readonly model: Model; readonly health: HealthModel; readonly accounts: AccountSpan },
     asOf: Instant,
     receivedAt: Instant,
   ): Promise<{ readonly written: number; readonly changed: number }>;
@@ -69,11 +74,23 @@ export interface HealthStore {
   sweepCursor(tx: Tx, sweep: string): Promise<SweepCursor | undefined>;
   setSweepCursor(tx: Tx, sweep: string, cursor: SweepCursor): Promise<void>;
   /** What live runs of these accounts listen to, of the facts that change by time alone. */
-  listened(tx: Tx, accounts: readonly string[]): Promise<readonly ListenedFact[]>;
+  listened(tx: Tx, accounts: AccountSpan): Promise<readonly ListenedFact[]>;
   /** Values as of the last sweep, `null` for absent. */
-  sweptFacts(tx: Tx, accounts: readonly string[]): Promise<readonly (ListenedFact & { readonly value: unknown })[]>;
+  sweptFacts(tx: Tx, accounts: AccountSpan): Promise<readonly (ListenedFact & { readonly value: unknown })[]>;
   setSweptFacts(tx: Tx, facts: readonly (ListenedFact & { readonly value: unknown })[]): Promise<void>;
   dropSweptFacts(tx: Tx, facts: readonly ListenedFact[]): Promise<void>;
+}
+
+/** Accounts that lie beside each other: ids behind `after` up to `last`, of accounts that existed at the instant. */
+export interface AccountSpan {
+  /** Not included. */
+  readonly after: string;
+  readonly last: string;
+  readonly existedAt: Instant;
+}
+
+export interface LockedSpan extends AccountSpan {
+  readonly count: number;
 }
 
 export interface SweepCursor {
@@ -97,7 +114,7 @@ export interface SegmentStore {
    */
   evaluateAll(
     tx: Tx,
-    of: { readonly model: Model; readonly segments: Segments; readonly accounts: readonly string[] },
+    of: { readonly model: Model; readonly segments: Segments; readonly accounts: AccountSpan },
     asOf: Instant,
     receivedAt: Instant,
   ): Promise<{ readonly entered: number; readonly left: number }>;

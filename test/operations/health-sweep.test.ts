@@ -4,7 +4,6 @@ import { measureHealth as measurePure } from "../../src/customers/measure-health
 import { measureHealth } from "../../src/operations/measure-health.js";
 import { updateSegments } from "../../src/operations/update-segments.js";
 import { sweepHealth } from "../../src/operations/sweep-health.js";
-import { sweepSegments } from "../../src/operations/sweep-segments.js";
 import { randomNumbers } from "../expression/random-expressions.js";
 import { shippedWorkspace } from "../support/workspace.js";
 import {
@@ -50,7 +49,7 @@ describe.each<[string, HealthModel]>([
       const asOf = FIRST + day * DAY;
       for (const world of [one, all]) world.clock.moveTo(asOf);
       if (day === 3) for (const world of [one, all]) await world.publishHealth(other);
-      const ids = await one.store.read((tx) => one.ports.health.accountsAfter(tx, "", asOf, ACCOUNTS));
+      const ids = await existingAt(one, asOf);
       for (const id of ids) await measureHealth(one.ports, id, asOf, "daily");
       await one.store.transaction((tx) => updateSegments(one.store, tx, ids, asOf, `sweep/${asOf}`, asOf));
       const report = await sweepHealth(all.ports, asOf);
@@ -68,7 +67,6 @@ describe.each<[string, HealthModel]>([
     // Again at the same instant: nothing.
     const again = await sweepHealth(all.ports, FIRST + (DAYS - 1) * DAY);
     expect(again).toMatchObject({ written: 0, changed: 0, moved: 0 });
-    expect(await sweepSegments(all.ports, FIRST + (DAYS - 1) * DAY)).toEqual({ entered: 0, left: 0 });
     expect(await keptHealth(all)).toEqual(kept);
   }, 180_000);
 });
@@ -100,3 +98,10 @@ test(`what Postgres measures is what the pure rules measure (seed ${SEED})`, asy
     });
   }
 }, 120_000);
+
+async function existingAt(world: PortfolioWorld, asOf: number): Promise<string[]> {
+  const rows = await world.rows<{ id: string }>(
+    `select id from accounts where created_at <= '${new Date(asOf).toISOString()}' order by id`,
+  );
+  return rows.map(({ id }) => id);
+}

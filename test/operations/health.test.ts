@@ -287,6 +287,51 @@ describe("the daily sweep", () => {
     expect(await changes("a")).toEqual([]);
   });
 
+  test("an account that comes while its neighbours are evaluated is evaluated with its lock", async () => {
+    await seats("a", 80, NOON - DAY);
+    await seats("c", 80, NOON - DAY);
+    const locked: string[] = [];
+    const late: HealthPorts = {
+      ...ports,
+      health: {
+        ...postgresHealth,
+        async lockSpan(tx, after, asOf, limit) {
+          const span = await postgresHealth.lockSpan(tx, after, asOf, limit);
+          locked.push(`${span?.count} up to ${span?.last}`);
+          // By another connection, and after the locks.
+          if (locked.length === 1) await seats("b", 20, NOON - DAY);
+          return span;
+        },
+      },
+    };
+    expect(await sweepHealth(late, NOON)).toMatchObject({ accounts: 3, written: 3, changed: 3 });
+    expect(locked).toEqual(["2 up to c", "3 up to c"]);
+    expect(await world.rows("select account_id, score from health order by 1")).toEqual([
+      { account_id: "a", score: 80 },
+      { account_id: "b", score: 20 },
+      { account_id: "c", score: 80 },
+    ]);
+  });
+
+  test("tells no run at an account that came later, and keeps what is known of it", async () => {
+    const [watch] = await publishModel(SEATS, ["usage.actions_7d"]);
+    for (const [account, since] of [
+      ["a", NOON - DAY],
+      ["b", NOON + DAY],
+      ["c", NOON - DAY],
+    ] as const)
+      await seats(account, 80, since);
+    await world.database
+      .client`insert into runs (id, playbook, hash, subject, account_id, contact_id, key, ordinal, status, started_at)
+        values ('r1', 'r1', ${watch ?? ""}, 'account', 'b', null, 'r1', 1, 'running', '2026-01-01')`;
+    await world.database.client`insert into swept_facts (account_id, path, value) values ('b', 'account.seats', '80')`;
+    expect(await sweepHealth(ports, NOON)).toMatchObject({ accounts: 2, told: 0 });
+    expect(await world.rows("select account_id, path, value from swept_facts")).toEqual([
+      { account_id: "b", path: "account.seats", value: 80 },
+    ]);
+    await publishModel(SEATS);
+  });
+
   test("tells live runs of facts that time alone changed, and nobody else", async () => {
     const [watch, persons] = await publishModel(SEATS, ["usage.actions_7d", "account.seats"]);
     await seats("a", 80, NOON - 20 * DAY);

@@ -2,16 +2,17 @@ import { type SQL, sql } from "drizzle-orm";
 import type { HealthModel, Measure } from "../../customers/health-model.js";
 import { healthModelHash, weighed } from "../../customers/measure-health.js";
 import { LARGEST_FACTOR, SMALLEST_FACTOR } from "../../expression/expression.js";
+import { type Ends, within } from "./account-span.js";
 import { instantParam, textArray } from "./database.js";
 import type { PortfolioFacts } from "./portfolio-facts.js";
 
 export interface DailyHealth {
   readonly model: HealthModel;
-  readonly accounts: readonly string[];
+  readonly accounts: Ends;
   /** Of these accounts, as of the instant: `healthFacts` of the model, and the age of its `agedFacts`. */
   readonly facts: PortfolioFacts;
   readonly asOf: number;
-  readonly receivedAt: number;
+  readonly receivedAt: SQL;
 }
 
 /**
@@ -186,13 +187,12 @@ function judgedSql({ model, accounts, asOf }: DailyHealth): SQL {
   const { status, hysteresis, minCoverage } = model;
   const hash = healthModelHash(model);
   const now = instantParam(asOf);
-  const ids = textArray(accounts);
   const edge = (band: SQL) =>
     sql`(case ${band} when 'red' then ${number(0)} when 'yellow' then ${number(status.yellow)} else ${number(status.green)} end)`;
   const end = (band: SQL) =>
     sql`(case ${band} when 'red' then ${number(status.yellow)} else ${number(status.green)} end)`;
   const left = sql`(case when score < ${edge(sql`held`)} then ${edge(sql`held`)} - score else score - ${end(sql`held`)} end)`;
-  // The ids again, so that only these accounts' rows are read, however many there are; and read once, not once for each account.
+  // The span again, so that only these accounts' rows are read, however many there are; and read once, not once for each account.
   return sql`placed as (
       select scored.*, h.account_id is null as is_new, h.status as old_status, h.score as old_score, h.coverage as old_coverage,
         h.model_status as old_model_status, h.band as old_band, h.outside as old_outside, h.profile as old_profile,
@@ -203,8 +203,8 @@ function judgedSql({ model, accounts, asOf }: DailyHealth): SQL {
         scored.score is not null and scored.coverage >= ${number(minCoverage)} as is_known,
         case when scored.score < ${number(status.yellow)} then 'red' when scored.score < ${number(status.green)} then 'yellow' when scored.score is not null then 'green' end as own_band
       from scored
-      left join (select * from health where account_id = any(${ids}) offset 0) h on h.account_id = scored.account_id
-      left join (select * from health_overrides where account_id = any(${ids}) offset 0) o on o.account_id = scored.account_id
+      left join (select * from health where ${within(accounts, sql`account_id`)} offset 0) h on h.account_id = scored.account_id
+      left join (select * from health_overrides where ${within(accounts, sql`account_id`)} offset 0) o on o.account_id = scored.account_id
       where h.account_id is null or (h.at <= ${now} and (h.daily_at is null or h.daily_at < ${now})) offset 0),
     moved as (
       select *, case when not is_known then held when held is null or held = own_band then own_band
@@ -255,7 +255,7 @@ function writtenSql({ model, asOf, receivedAt }: DailyHealth): SQL {
     told as (
       insert into events (id, name, account_id, at, received_at, payload, changed, source)
       select 'health|' || account_id || '|' || ${String(asOf)}::text || '|' || cause || '|' || coalesce(old_status, '') || '|' || status,
-        'health.changed', account_id, ${now}, ${instantParam(receivedAt)},
+        'health.changed', account_id, ${now}, ${receivedAt},
         jsonb_strip_nulls(jsonb_build_object('from', old_status, 'to', status, 'cause', cause)),
         array['health.status'] || case when is_score_new then array['health.score', 'health.change_7d', 'health.change_30d'] else '{}' end
           || case when is_coverage_new then array['health.coverage'] else '{}' end, 'sweep'

@@ -1,12 +1,17 @@
-import { eq, type SQL, sql } from "drizzle-orm";
+import { eq, fillPlaceholders, type Query, type SQL, sql } from "drizzle-orm";
+import { PgDialect } from "drizzle-orm/pg-core";
+import type { HealthModel } from "../../customers/health-model.js";
 import type { Band, HealthStatus } from "../../customers/hysteresis.js";
 import { agedFacts, type HealthInputs, healthFacts } from "../../customers/measure-health.js";
+import type { Model } from "../../customers/model.js";
 import type { HealthStore } from "../../ports/health.js";
 import type { Tx } from "../../ports/transactions.js";
+import { ANY_SPAN, existing, within } from "./account-span.js";
 import { dailyHealthSql } from "./daily-health-sql.js";
 import { inside, instantParam, rowsOf, textArray } from "./database.js";
 import { knownZones, portfolioFacts } from "./portfolio-facts.js";
-import { health, healthOverrides, sweeps } from "./schema.js";
+import { health, healthOverrides } from "./schema.js";
+import { ask, isoOf, msText, type Parameter } from "./statement.js";
 
 /** Scores, their history, overrides, and how far the daily sweep has got. */
 export const postgresHealth: HealthStore = {
@@ -73,42 +78,31 @@ export const postgresHealth: HealthStore = {
     await inside(tx).delete(healthOverrides).where(eq(healthOverrides.accountId, accountId));
   },
 
-  async accountsAfter(tx, after, asOf, limit) {
-    const rows = await rowsOf<{ id: string }>(
-      tx,
-      sql`select id from accounts where id > ${after} and created_at <= ${instantParam(asOf)} order by id limit ${limit}`,
-    );
-    return rows.map(({ id }) => id);
+  async lockSpan(tx, after, asOf, limit) {
+    const [row] = await ask<{ count: number; last: string | null }>(tx, LOCK_SPAN, [after, isoOf(asOf), limit]);
+    return row?.last ? { after, last: row.last, existedAt: asOf, count: row.count } : undefined;
+  },
+
+  async confirmSpan(tx, span) {
+    const [row] = await rowsOf<{ count: number }>(tx, sql`select count(*)::int as count from ${existing(span)}`);
+    if (row?.count !== span.count) throw new SpanChanged(`an account has come between ${span.after} and ${span.last}`);
   },
 
   async measureAll(tx, { model, health: healthModel, accounts }, asOf, receivedAt) {
-    if (accounts.length === 0) return { written: 0, changed: 0 };
-    const zones = await knownZones(tx);
-    const facts = portfolioFacts({
-      model,
-      accounts,
-      asOf,
-      paths: healthFacts(healthModel),
-      newest: agedFacts(healthModel),
-      zones,
-    });
-    const [counts] = await rowsOf<{ written: number; changed: number }>(
-      tx,
-      dailyHealthSql({ model: healthModel, accounts, facts, asOf, receivedAt }),
-    );
+    const { sql: text, params } = dailyStatement(model, healthModel, asOf, await knownZones(tx));
+    const { after, last } = accounts;
+    const values = fillPlaceholders(params, { after, last, receivedAt: isoOf(receivedAt) }) as Parameter[];
+    const [counts] = await ask<{ written: number; changed: number }>(tx, text, values);
     return counts ?? { written: 0, changed: 0 };
   },
 
   async sweepCursor(tx, sweep) {
-    const [row] = await inside(tx).select().from(sweeps).where(eq(sweeps.sweep, sweep)).for("update");
-    return row && { at: row.at, after: row.afterAccount };
+    const [row] = await ask<{ at: number; after: string | null }>(tx, SWEEP_CURSOR, [sweep]);
+    return row;
   },
 
   async setSweepCursor(tx, sweep, { at, after }) {
-    await inside(tx)
-      .insert(sweeps)
-      .values({ sweep, at, afterAccount: after })
-      .onConflictDoUpdate({ target: sweeps.sweep, set: { at, afterAccount: after } });
+    await ask(tx, SET_SWEEP_CURSOR, [sweep, isoOf(at), after]);
   },
 
   async listened(tx, accounts) {
@@ -117,7 +111,7 @@ export const postgresHealth: HealthStore = {
       tx,
       sql`with live as materialized (
             select distinct account_id, coalesce(contact_id, '') as contact_id, hash from runs
-            where status <> 'ended' and account_id = any(${textArray(accounts)})),
+            where status <> 'ended' and ${within(accounts, sql`account_id`)} and account_id in (select id from ${existing(accounts)})),
           listening as materialized (
             select v.hash, path from playbook_versions v cross join lateral jsonb_array_elements_text(v.plan #> '{listens,facts}') as path
             where v.hash in (select hash from live) and path ~ ${TIME_DEPENDENT})
@@ -129,7 +123,8 @@ export const postgresHealth: HealthStore = {
   async sweptFacts(tx, accounts) {
     return rowsOf(
       tx,
-      sql`select account_id as "accountId", contact_id as "contactId", path, value from swept_facts where account_id = any(${textArray(accounts)})`,
+      sql`select account_id as "accountId", contact_id as "contactId", path, value from swept_facts
+          where ${within(accounts, sql`account_id`)} and account_id in (select id from ${existing(accounts)})`,
     );
   },
 
@@ -152,6 +147,42 @@ export const postgresHealth: HealthStore = {
     );
   },
 };
+
+/**
+ * The chunk and its locks at once: what is asked afterwards sees what was written until they were had. In the order of `lockAccounts`, and `offset 0`:
+ * sorted first, locked then.
+ */
+const LOCK_SPAN = `select count(pg_advisory_xact_lock(hashtextextended('account:' || id, 0)))::int as count, max(id) as last from (
+  select id from (select id from accounts where id > $1 and created_at <= $2::timestamptz order by id limit $3::int) next
+  order by id collate "C" offset 0) ordered`;
+
+const SWEEP_CURSOR = `select ${msText("at")}::double precision as at, after_account as after from sweeps where sweep = $1 for update`;
+
+const SET_SWEEP_CURSOR = `insert into sweeps (sweep, at, after_account) values ($1, $2::timestamptz, $3)
+  on conflict (sweep) do update set at = excluded.at, after_account = excluded.after_account`;
+
+/** The statement of one evaluation, the same for all of its chunks but for what `fillPlaceholders` puts in: thousands of pieces, put together once. */
+function dailyStatement(model: Model, health: HealthModel, asOf: number, zones: readonly string[]): Query {
+  if (made?.model !== model || made.health !== health || made.asOf !== asOf) {
+    const accounts = { ...ANY_SPAN, existedAt: asOf };
+    const paths = healthFacts(health);
+    const facts = portfolioFacts({ model, accounts, asOf, paths, newest: agedFacts(health), zones });
+    const receivedAt = sql`${sql.placeholder("receivedAt")}::timestamptz`;
+    const statement = dailyHealthSql({ model: health, accounts, facts, asOf, receivedAt });
+    made = { model, health, asOf, query: new PgDialect().sqlToQuery(statement) };
+  }
+  return made.query;
+}
+
+let made:
+  | { readonly model: Model; readonly health: HealthModel; readonly asOf: number; readonly query: Query }
+  | undefined;
+
+/** Repeated like a serialization failure. */
+class SpanChanged extends Error {
+  override readonly name = "SpanChanged";
+  readonly code = "40001";
+}
 
 /** Facts whose value may change with nothing happening: windows move on, the score of a week ago is another one. */
 const TIME_DEPENDENT = "^(usage|tickets|survey)\\.|^health\\.(score|coverage|change_7d|change_30d)$";

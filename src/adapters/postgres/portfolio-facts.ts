@@ -5,8 +5,10 @@ import type { Metric, Model } from "../../customers/model.js";
 import { SURVEY_WINDOW_MS } from "../../customers/surveys.js";
 import type { Expression, FactType } from "../../expression/expression.js";
 import { type SqlFact, toSql } from "../../expression/to-sql.js";
+import type { AccountSpan } from "../../ports/health.js";
 import type { Tx } from "../../ports/transactions.js";
 import { DAY_MS, type Instant } from "../../values/instant.js";
+import { type Ends, existing, within } from "./account-span.js";
 import { instantParam, msOf, rowsOf, textArray } from "./database.js";
 import { aggregateSql, interval, windowBounds } from "./metric-sql.js";
 
@@ -24,7 +26,7 @@ export interface PortfolioFacts {
 
 export interface PortfolioRequest {
   readonly model: Model;
-  readonly accounts: readonly string[];
+  readonly accounts: readonly string[] | (Ends & Pick<AccountSpan, "existedAt">);
   readonly asOf: Instant;
   /** Facts of an account without any run: what segments and health models may name. */
   readonly paths: readonly string[];
@@ -59,7 +61,7 @@ export function portfolioFacts(request: PortfolioRequest): PortfolioFacts {
   };
   const { ctes, joins } = sources;
   return {
-    query: sql`with scope as (select account_id from unnest(${sources.ids}) as account_id)
+    query: sql`with scope as (${sources.scope})
       ${ctes.length === 0 ? sql`` : sql`, ${sql.join(ctes, sql`, `)}`}
       select ${sql.join([sql`scope.account_id`, ...selected], sql`, `)} from scope ${sql.join(joins, sql` `)}`,
     fact,
@@ -107,12 +109,22 @@ class Sources {
   /** What is read of entities: more would be gathered for each of them. */
   private readonly fields = { account: new Set(["timezone"]), contract: new Set(["status", "end_date"]) };
   private readonly now: SQL;
-  /** The accounts, as text only once: thousands of ids, named by every table. */
-  readonly ids: SQL;
+  /** A row for each account. */
+  readonly scope: SQL;
+  /** That a column is the id of one of the accounts; of a span also of accounts that didn't exist yet. */
+  private readonly isAmong: (column: SQL) => SQL;
 
   constructor(private readonly request: PortfolioRequest) {
-    this.now = instantParam(request.asOf);
-    this.ids = textArray(request.accounts);
+    const { accounts, asOf } = request;
+    this.now = instantParam(asOf);
+    if ("after" in accounts) {
+      this.scope = sql`select id as account_id from ${existing(accounts)}`;
+      this.isAmong = (column) => within(accounts, column);
+    } else {
+      const ids = textArray(accounts);
+      this.scope = sql`select account_id from unnest(${ids}) as account_id`;
+      this.isAmong = (column) => sql`${column} = any(${ids})`;
+    }
   }
 
   column(path: string): Column {
@@ -232,7 +244,7 @@ class Sources {
     const gathered =
       () => sql`select entity_id, min(account_id) as account_id, jsonb_object_agg(field, value) as f, jsonb_object_agg(field, ms) as t
       from (select distinct on (entity_id, field) entity_id, account_id, field, value, ${msOf(sql`at`)} as ms
-            from field_changes where entity = ${entity} and ${whose} = any(${this.ids}) and field = any(${textArray([...this.fields[entity]])})
+            from field_changes where entity = ${entity} and ${this.isAmong(whose)} and field = any(${textArray([...this.fields[entity]])})
               and at <= ${this.now} order by entity_id, field, at desc, seq desc) latest group by entity_id`;
     if (entity === "account") {
       this.join("account_fields", () => sql`select entity_id as account_id, f, t from (${gathered()}) gathered`);
@@ -332,7 +344,7 @@ class Sources {
   ): SQL {
     const isNow = frozenWhile === undefined;
     const columns = sql.join([...(isNow ? [sql`s.account_id`] : []), ...aggregates, sql`max(s.at) as seen`], sql`, `);
-    const whose = isNow ? sql`any(${this.ids})` : sql`scope.account_id`;
+    const isTheirs = isNow ? this.isAmong(sql`s.account_id`) : sql`s.account_id = scope.account_id`;
     const until = before(0);
     const reach = reachMs === undefined ? sql`` : sql`and s.at > ${before(reachMs)}`;
     const inRole =
@@ -341,7 +353,7 @@ class Sources {
         : sql`join lateral (select value #>> '{}' as role from field_changes c where c.entity = 'contact' and c.entity_id = s.contact_id
               and c.field = 'role' and c.at <= ${until} order by c.at desc, c.seq desc limit 1) r on r.role = ${role}`;
     return sql`select ${columns} from samples s ${inRole}
-      where s.account_id = ${whose} and s.sample = ${from} and s.at <= ${until} ${reach} ${isNow ? sql`group by s.account_id` : sql``}`;
+      where ${isTheirs} and s.sample = ${from} and s.at <= ${until} ${reach} ${isNow ? sql`group by s.account_id` : sql``}`;
   }
 
   /** Milliseconds of the newest sample of that name as of now. `seen`: the newest of those that are read anyway; who has none is asked for older ones. */
@@ -391,7 +403,7 @@ class Sources {
           ${count(sql`closed_at <= ${now} and closed_at > ${now} - interval '2160 hours'`)} as closed_90d,
           ${count(sql`opened_at > ${now} - interval '1512 hours' and opened_at <= ${now} - interval '168 hours'`)} / 8 as weekly_mean_8w,
           ${msOf(sql`greatest(max(opened_at), max(closed_at) filter (where closed_at <= ${now}))`)} as newest
-        from tickets where account_id = any(${this.ids}) and opened_at <= ${now} group by account_id`,
+        from tickets where ${this.isAmong(sql`account_id`)} and opened_at <= ${now} group by account_id`,
     );
     return {
       type: "number",
@@ -402,7 +414,7 @@ class Sources {
 
   private survey(name: string): Column {
     if (!["nps", "nps_at", "nps_count", "csat"].includes(name)) throw unknown(`survey.${name}`);
-    const answers = (survey: string) => sql`survey_answers where account_id = any(${this.ids})
+    const answers = (survey: string) => sql`survey_answers where ${this.isAmong(sql`account_id`)}
       and survey = ${survey} and at <= ${this.now} and at > ${instantParam(this.request.asOf - SURVEY_WINDOW_MS)}`;
     if (name === "csat") {
       this.join(
@@ -451,7 +463,7 @@ class Sources {
     const table = sql.identifier(`milestone_${name}`);
     this.join(
       `milestone_${name}`,
-      () => sql`select account_id, ${msOf(sql`at`)} as ms from milestones where account_id = any(${this.ids})
+      () => sql`select account_id, ${msOf(sql`at`)} as ms from milestones where ${this.isAmong(sql`account_id`)}
         and contact_id = '' and milestone = ${name} and at <= ${this.now}`,
     );
     return { type: "timestamp", value: sql`${table}.ms`, at: sql`${table}.ms` };
@@ -465,7 +477,7 @@ class Sources {
           (count(*) filter (where status in ('on_track', 'achieved')))::double precision
             / nullif(count(*) filter (where status <> 'dropped'), 0) as on_track_share
         from (select distinct on (id) id, account_id, status, at from goals
-              where account_id = any(${this.ids}) and at <= ${this.now} order by id, at desc) latest
+              where ${this.isAmong(sql`account_id`)} and at <= ${this.now} order by id, at desc) latest
         group by account_id`,
     );
     const value = name === "count" ? sql`coalesce(goals_now.count, 0)` : sql`goals_now.on_track_share`;

@@ -8,7 +8,7 @@ import { knownZones, portfolioFacts } from "./portfolio-facts.js";
 export const postgresSegments: SegmentStore = {
   async evaluateAll(tx, { model, segments, accounts }, asOf, receivedAt) {
     const names = Object.keys(segments).sort();
-    if (names.length === 0 || accounts.length === 0) return { entered: 0, left: 0 };
+    if (names.length === 0) return { entered: 0, left: 0 };
     const zones = await knownZones(tx);
     const facts = portfolioFacts({ model, accounts, asOf, paths: segmentFacts(segments), zones });
     const conditions = names.map((name) => sql`(${name}::text, ${facts.expression(segments[name]?.if as never)})`);
