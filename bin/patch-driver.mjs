@@ -1,4 +1,4 @@
-// Mends four defects of the Postgres driver (postgres 3.4.9, the newest) in node_modules; run by setup.mjs and the Dockerfile after
+// Mends five defects of the Postgres driver (postgres 3.4.9, the newest) in node_modules; run by setup.mjs and the Dockerfile after
 // installing. Does nothing the second time; fails loudly where another version is installed.
 //
 // 1. A write that finds the socket closed throws from setImmediate, which no caller can catch: the process dies whenever a connection breaks
@@ -8,12 +8,13 @@
 //    waits for it waits for ever.
 // 4. The driver's own question for array types, asked on every new connection, is nobody's promise: a connection that breaks during it ends the
 //    process. Who waits for the connection is told all the same. Found by `npm run chaos`.
+// 5. Work that goes on behind a transaction whose connection has broken says its statements, and its commit, on that connection once it is made
+//    anew: amid somebody else's transaction, half of which is then committed. They fail instead. Found by dispatchers that lose their lock.
 // Tried by test/adapters/postgres/broken-connection.test.ts.
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-const file = fileURLToPath(new URL("../node_modules/postgres/src/connection.js", import.meta.url));
-const CHANGES = [
+const CONNECTION = [
   [
     "  function nextWrite(fn) {\n    const x = socket.write(chunk, fn)\n",
     `  function nextWrite(fn) {
@@ -41,10 +42,38 @@ const CHANGES = [
   ["        return fetchArrayTypes()\n", "        return fetchArrayTypes().catch(() => {})\n"],
 ];
 
+const TRANSACTION = [
+  ["      , connection\n      , prepare = null\n", "      , connection\n      , lost = null\n      , prepare = null\n"],
+  [
+    "        new Promise((_, reject) => connection.onclose = reject)\n",
+    `        new Promise((_, reject) => connection.onclose = e => {
+          lost = e
+          while (queries.length)
+            queries.shift().reject(e)
+          reject(e)
+        })
+`,
+  ],
+  [
+    "        q.catch(e => uncaughtError || (uncaughtError = e))\n        c.queue === full\n",
+    `        q.catch(e => uncaughtError || (uncaughtError = e))
+        if (lost)
+          return q.reject(lost)
+        c.queue === full
+`,
+  ],
+];
+
 export function patchDriver() {
+  patch("connection.js", CONNECTION);
+  patch("index.js", TRANSACTION);
+}
+
+function patch(name, changes) {
+  const file = fileURLToPath(new URL(`../node_modules/postgres/src/${name}`, import.meta.url));
   const source = readFileSync(file, "utf8");
   let mended = source;
-  for (const [before, after] of CHANGES) {
+  for (const [before, after] of changes) {
     if (mended.includes(after)) continue;
     if (mended.split(before).length !== 2) {
       throw new Error(

@@ -2,7 +2,7 @@ import { type AddressInfo, connect, createServer } from "node:net";
 import { sql } from "drizzle-orm";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Database, inside, openDatabase } from "../../../src/adapters/postgres/database.js";
-import { StoreUnavailable } from "../../../src/ports/transactions.js";
+import { StoreUnavailable, type Tx } from "../../../src/ports/transactions.js";
 import { type Cable, startCable } from "../../entrances/support/cable.js";
 import { type FreshDatabase, freshDatabase } from "../../support/database.js";
 import { startTcpProxy } from "../../support/tcp-proxy.js";
@@ -103,6 +103,60 @@ test("a connection that falls silent under a statement is given up, and the next
     await proxy.stop();
   }
 });
+
+test("work that goes on behind its broken transaction ends as failed, and does nothing in the next one on that connection", async () => {
+  const own = openDatabase(fresh.url, { poolMax: 1 });
+  const other = openDatabase(fresh.url, { poolMax: 1 });
+  const rows = async () =>
+    (await other.client<{ who: string }[]>`select who from zombies order by who`).map(({ who }) => who);
+  const add = (tx: Tx, who: string) => inside(tx).execute(sql`insert into zombies values (${who})`);
+  await other.client`create table zombies (who text)`;
+  try {
+    for (const ending of ["goes on", "ends", "fails"] as const) {
+      const [gone, awake, asleep] = [gate(), gate(), gate()];
+      let late: unknown = "nothing";
+      const first = own.transaction(async (tx) => {
+        await add(tx, "first");
+        gone.open();
+        await awake.passed;
+        if (ending === "goes on") late = await add(tx, "zombie").catch((error: unknown) => error);
+        setTimeout(asleep.open, 50);
+        if (ending === "fails") throw new Error("too late");
+      });
+      const broken = expect(first).rejects.toBeInstanceOf(StoreUnavailable);
+      await gone.passed;
+      await other.client`
+        select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and state = 'idle in transaction'`;
+      await broken;
+
+      const second = own.transaction(async (tx) => {
+        await add(tx, "second");
+        awake.open();
+        await asleep.passed;
+        await add(tx, "second");
+        throw new Error("not to be kept");
+      });
+      await expect(second).rejects.toThrow("not to be kept");
+      expect([ending, await rows()]).toEqual([ending, []]);
+      await own.transaction((tx) => add(tx, "third"));
+      expect(await rows()).toEqual(["third"]);
+      await other.client`delete from zombies`;
+      if (ending === "goes on") expect(late).toMatchObject({ cause: { code: "CONNECTION_CLOSED" } });
+    }
+  } finally {
+    await own.close();
+    await other.close();
+  }
+});
+
+function gate() {
+  let open = (): void => {};
+  const passed = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { passed, open: () => open() };
+}
 
 test("a connection that breaks while the driver asks for its array types fails who waits for it, and nobody else", async () => {
   const unhandled: unknown[] = [];
