@@ -18,11 +18,12 @@ export interface NudgeClicked {
 /**
  * Tells the run of a nudge that its button was pressed (`slack.clicked`); false if no run posted it. The same button pressed again by
  * the same person tells nothing new. `snooze` also brings the nudge again, once, after the first of the policy's snooze options in the
- * working time of who pressed.
+ * working time of who pressed. `alongside` (the audit) happens in the same transaction, where the press was new.
  */
 export async function clickNudge(
   ports: Pick<DeskPorts, "store" | "ledger" | "clock" | "people">,
   click: NudgeClicked,
+  alongside: (tx: Tx, run: string) => Promise<void> = async () => {},
 ): Promise<boolean> {
   const { store, ledger, clock } = ports;
   const row = await store.read((tx) => ledger.readById(tx, click.deliveryId));
@@ -31,7 +32,7 @@ export async function clickNudge(
   await store.transaction(async (tx) => {
     await store.lockAccounts(tx, [accountId]);
     if (click.action === "snooze") await snooze(ports, tx, row, accountId, click.by);
-    await store.events.append(
+    const added = await store.events.append(
       tx,
       [
         {
@@ -53,6 +54,7 @@ export async function clickNudge(
       ],
       clock.now(),
     );
+    if (added.size > 0) await alongside(tx, runId);
   });
   return true;
 }

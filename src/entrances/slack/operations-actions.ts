@@ -67,7 +67,16 @@ export function createTaskActions(
     },
     async nudgeClicked({ deliveryId, action, by, at: when }) {
       if (by === undefined) return { text: "Waypost doesn't know you, so this button does nothing for you." };
-      const isKnown = await clickNudge(at(ports, when), { deliveryId, action, by });
+      const acting = at(ports, when);
+      const isKnown = await clickNudge(acting, { deliveryId, action, by }, (tx, run) =>
+        ports.audit.record(tx, {
+          at: acting.clock.now(),
+          actor: by,
+          action: `nudge.${action}`,
+          subject: run,
+          detail: { via: "slack", delivery: deliveryId },
+        }),
+      );
       return { text: isKnown ? "Noted." : "The playbook that posted this is no longer there." };
     },
     async home(colleagueId) {

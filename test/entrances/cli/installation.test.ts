@@ -165,3 +165,53 @@ describe("doctor", () => {
     }
   }, 30_000);
 });
+
+test("each change leaves one row in the audit, with who it was; what changes nothing leaves none", async () => {
+  await sql("insert into accounts (id, name, created_at) values ('a-9', 'Nine', now())");
+  await writeFiles(folder, {
+    "more/accounts.csv": "id,name\na-9,Nine Ltd\n",
+    "list/people.csv": "account\na-9\n",
+  });
+  const before = Number((await sql("select coalesce(max(seq), 0) as seq from audit"))[0]?.["seq"]);
+  const steps: readonly (readonly string[])[] = [
+    ["import", "more"],
+    ["import", "more"],
+    ["publish"],
+    ["enrol", "hello", "--account", "a-9"],
+    ["enrol", "hello", "--account", "a-9"],
+    ["enrol", "wide", "--csv", "list/people.csv"],
+    ["event", "signal.raised", "--account", "a-9", "--id", "e-9", "--set", "reason=none"],
+    ["event", "signal.raised", "--account", "a-9", "--id", "e-9", "--set", "reason=none"],
+    ["health", "a-9", "--override", "green", "--reason", "good", "--until", "2099-01-01T00:00:00Z"],
+    ["health", "a-9", "--clear"],
+    ["hold", "--all-sends", "--reason", "to be sure"],
+    ["hold", "--all-sends"],
+    ["release", "--all-sends"],
+    ["token", "create", "audited", "--scope", "runs:read"],
+    ["token", "revoke", "audited"],
+    ["stop", "run/hello/nobody/1"],
+    ["health", "a-9"],
+    ["runs"],
+    ["audit", "list"],
+  ];
+  for (const step of steps) await waypost(...step);
+  const rows = await sql(`select actor, action, subject from audit where seq > ${before} order by seq`);
+  expect(rows.map(({ action, subject }) => `${action} ${subject}`)).toEqual([
+    "customers.import customers",
+    // It notes what was looked at, though nothing was new.
+    "playbooks.publish hello@1 personal@1 wide@1",
+    "run.enrol run/hello/a-9/a-9/1",
+    // The live run was told.
+    "run.enrol run/hello/a-9/a-9/1",
+    "run.enrol_many wide",
+    "event.append e-9",
+    "health.override a-9",
+    "health.override_removed a-9",
+    "switch.on all_sends",
+    "switch.off all_sends",
+    "token.create audited",
+    "token.revoke audited",
+  ]);
+  expect(new Set(rows.map(({ actor }) => String(actor).replace(/:.*/, "")))).toEqual(new Set(["cli"]));
+  expect((await waypost("audit", "verify")).code).toBe(0);
+}, 90_000);

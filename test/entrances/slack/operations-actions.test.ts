@@ -12,6 +12,7 @@ import { createSlackEntrance, type SlackEntrance } from "../../../src/entrances/
 import { type Desk, startDesk } from "../../../src/local/desk.js";
 import type { DeskMessage } from "../../../src/local/desk-workspace.js";
 import { postOutbox } from "../../../src/operations/outbox.js";
+import { verifyAudit } from "../../../src/operations/verify-audit.js";
 import { LOCAL_SETTINGS, type PerformPorts } from "../../../src/operations/perform-ports.js";
 import { deliveryId } from "../../../src/operations/delivery-id.js";
 import { HOUR, openStage, performOn, type Stage, T0, task } from "../../operations/support/stage.js";
@@ -158,6 +159,70 @@ test("Reassign gives it to a colleague, whose own message comes", async () => {
   expect(desk.posts().at(-1)).toMatchObject({ user: "UJOE" });
 });
 
+test("each act leaves one row in the audit, with who it was; what was refused, stale or only looked at leaves none", async () => {
+  const acts = async () =>
+    (await stage.store.read((tx) => postgresAudit().list(tx, { limit: 500 })))
+      .filter(({ subject }) => subject === first.id || subject === second.id || subject === `${run}-c`)
+      .map(({ actor, action, detail }) => [actor, action, detail?.["via"]])
+      .reverse();
+  const first = await open();
+  // Another person's, and one that is no time.
+  await desk.press({ user: "UJOE", ts: first.ts, actionId: "task:complete" });
+  await desk.press({ user: "UEVE", ts: first.ts, actionId: "task:more", value: "note", viewSubmit: { note: "Rang" } });
+  await desk.press({ user: "UEVE", ts: first.ts, actionId: "task:snooze", value: "1 bd" });
+  await desk.press({ user: "UEVE", ts: first.ts, actionId: "task:reassign", viewSubmit: { person: "joe" } });
+  await desk.openHome("UEVE");
+  const joes = desk.posts().findLast(({ user }) => user === "UJOE")?.ts ?? "";
+  const before = desk.posts().find((post) => post.ts === joes)?.blocks ?? [];
+  await desk.press({ user: "UJOE", ts: joes, actionId: "task:complete" });
+  const message = desk.posts().find((post) => post.ts === joes);
+  if (message) message.blocks = before;
+  // Stale: it is done already.
+  await desk.press({ user: "UJOE", ts: joes, actionId: "task:complete" });
+  await stage.run({ id: `${run}-b`, accountId: account });
+  await performOn(ports, `${run}-b`, [task("other")]);
+  const second = (await stage.store.read((tx) => ports.tasks.list(tx, { accountId: account }))).find(
+    ({ status }) => status === "open",
+  ) as { id: string };
+  await postOutbox(ports);
+  const { ts } = await vi.waitFor(() => {
+    const post = desk.posts().findLast((one) => one.deliveryId === deliveryId(`task:${second.id}|slack`));
+    if (!post) throw new Error("no message");
+    return post;
+  });
+  await desk.press({ user: "UEVE", ts, actionId: "task:more", value: "skip", viewSubmit: { reason: "Not needed" } });
+  await stage.run({ id: `${run}-c`, accountId: account });
+  await nudged(`${run}-c`);
+  const nudge = desk.posts().at(-1);
+  for (let press = 0; press < 2; press++)
+    await desk.press({ user: "UEVE", deliveryId: nudge?.deliveryId ?? "", actionId: "nudge:ack" });
+  expect(await acts()).toEqual([
+    ["eve", "task.note", "slack"],
+    ["eve", "task.snooze", "slack"],
+    ["eve", "task.reassign", "slack"],
+    ["joe", "task.complete", "slack"],
+    ["eve", "task.skip", "slack"],
+    ["eve", "nudge.ack", "slack"],
+  ]);
+  expect((await verifyAudit({ store: stage.store, audit: postgresAudit() })).problems).toEqual([]);
+});
+
+/** The run posts a nudge to its CSM. */
+async function nudged(by: string): Promise<void> {
+  await performOn(ports, by, [
+    {
+      kind: "slack",
+      key: "nudge",
+      path: "nudge",
+      step: "nudge",
+      to: { kind: "csm" },
+      text: "Look at this",
+      actions: ["open_account", "ack"],
+      scope: {},
+    } as never,
+  ]);
+}
+
 test("Skip with a reason", async () => {
   const { id, ts } = await open();
   await desk.press({ user: "UEVE", ts, actionId: "task:more", value: "skip", viewSubmit: { reason: "Not needed" } });
@@ -192,18 +257,7 @@ test("Home and /waypost tasks show what is open", async () => {
 
 describe("a nudge", () => {
   test("its button reaches the run as slack.clicked, once", async () => {
-    await performOn(ports, run, [
-      {
-        kind: "slack",
-        key: "nudge",
-        path: "nudge",
-        step: "nudge",
-        to: { kind: "csm" },
-        text: "Look at this",
-        actions: ["open_account", "ack"],
-        scope: {},
-      } as never,
-    ]);
+    await nudged(run);
     const message = desk.posts().at(-1);
     expect(message).toMatchObject({ user: "UEVE", text: "Look at this" });
     const press = () => desk.press({ user: "UEVE", deliveryId: message?.deliveryId ?? "", actionId: "nudge:ack" });
