@@ -26,7 +26,7 @@ export interface SlackEntranceOptions {
   readonly path?: string;
   /**
    * Slack wants its answer within 3 s. Up to so long it comes after the deed, so that whoever pressed knows that it is done;
-   * default 2,000. Scripted people, who rely on that order, are given longer.
+   * default 800. Scripted people, who rely on that order, are given longer.
    */
   readonly ackAfterMs?: number;
   /** Whether `waypost_at` in a payload counts: only at a time scale above 1. Default false. */
@@ -62,7 +62,7 @@ export function createSlackEntrance(options: SlackEntranceOptions): SlackEntranc
   const now = options.now ?? Date.now;
   const onFault = options.onFault ?? (() => {});
   const path = options.path ?? "/slack/events";
-  const ackAfterMs = options.ackAfterMs ?? 2_000;
+  const ackAfterMs = options.ackAfterMs ?? 800;
   const logger = boltLogger(onFault);
   const underWay = new Set<Promise<unknown>>();
   const requestIds = new WeakMap<IncomingMessage, string>();
