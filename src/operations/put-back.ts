@@ -39,7 +39,9 @@ export async function noticePutBack(ports: PutBackPorts, shownBy: string): Promi
     const noticedAt = clock.now();
     const knownUntil = (await putBacks.lastReceived(tx, noticedAt - JUST_NOW_MS * clock.scale)) ?? null;
     const since =
-      knownUntil === null ? "it knows nothing from before" : `it knows nothing since ${formatInstant(knownUntil)}`;
+      knownUntil === null
+        ? "it knows nothing from before (new and empty on purpose? Then give it a Temporal namespace of its own)"
+        : `it knows nothing since ${formatInstant(knownUntil)}`;
     const why = `the database was put back to an older copy: ${since}; ${shownBy}`;
     const putBack = { id: randomUUID(), noticedAt, knownUntil, shownBy };
     await putBacks.add(tx, putBack);

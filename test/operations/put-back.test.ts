@@ -147,7 +147,7 @@ test("a process that has seen more claims than the database has claims nothing, 
   await stage.database.client`select setval('delivery_claims', 1)`;
   expect(await lookForPutBack(ports, seen)).toBe(true);
   expect((await switches()).map(({ reason }) => reason)).toEqual([
-    "the database was put back to an older copy: it knows nothing from before; it counts 1 messages where there were 2",
+    "the database was put back to an older copy: it knows nothing from before (new and empty on purpose? Then give it a Temporal namespace of its own); it counts 1 messages where there were 2",
   ]);
   expect(await lookForPutBack(ports, seen)).toBe(false);
   expect((await perform(mail)).outcomes.welcome).toMatchObject({ kind: "deferred", reason: "kill_switch" });

@@ -105,7 +105,7 @@ async function examine(isOnlyReachability: boolean): Promise<Finding[]> {
         await look(
           "mail",
           () => switches(wired),
-          "deliberate? `waypost hold` says why; `waypost release` lets it go out again",
+          "deliberate? `waypost hold` says why; `waypost release --all-sends`, `--all-email` or `--playbook NAME` lets it go out again",
         ),
         await look(
           "database",
