@@ -104,3 +104,14 @@ test("more than the token's rate is 429 with Retry-After, and others are not tou
   expect(refused[0]?.body).toMatchObject({ type: "urn:waypost:problem:too-many-requests", status: 429, errors: [] });
   expect((await house.ask("GET", "/v1/runs", { token: modest })).status).toBe(200);
 });
+
+test("wrong tokens from one address are 429 after fifty, whatever they are; a right one is not touched", async () => {
+  const right = await house.token("runs:read");
+  const guesses = Array.from({ length: 90 }, (_, index) => `wp_${String(index).padStart(43, "A")}`);
+  const answers = await Promise.all(guesses.map((token) => house.ask("GET", "/v1/runs", { token })));
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([401, 429]));
+  const refused = answers.filter(({ status }) => status === 429);
+  expect(refused.length).toBeGreaterThan(20);
+  expect(refused[0]?.headers.get("retry-after")).toBe("1");
+  expect((await house.ask("GET", "/v1/runs", { token: right })).status).toBe(200);
+});
