@@ -1,21 +1,14 @@
 import { expect, test } from "vitest";
-import type { Plan } from "../../src/engine/plan.js";
-import type { Scenario } from "../../src/simulation/records.js";
 import { simulate } from "../../src/simulation/simulate.js";
 import { policy } from "../engine/plans.js";
 import { linesOf } from "../engine/rehearse.js";
 import { settingFor } from "../simulation/random-setting.js";
 import { RANDOM_RUN, randomCase } from "../support/random-plans.js";
 import { naiveTimeline } from "./naive-model.js";
-import { smallest } from "./smallest.js";
+import { type Case, smallest, textOf } from "./smallest.js";
 
 const SEEDS = Number(process.env["WAYPOST_RANDOM_CASES"] ?? 1_000);
 const FIRST = Number(process.env["WAYPOST_SEED"] ?? 1);
-
-interface Case {
-  readonly plan: Plan;
-  readonly scenario: Scenario;
-}
 
 async function both({ plan, scenario }: Case): Promise<{ simulated: string[]; naive: string[] }> {
   const [run] = await simulate(settingFor({ seed: 0, plan, scenario }), scenario);
@@ -53,8 +46,7 @@ test(`the simulator and the naive model tell the same of ${SEEDS} random playboo
     const { simulated, naive } = await both(small);
     const at = simulated.findIndex((line, i) => line !== naive[i]);
     console.log(
-      `seed ${seed}, the smallest playbook and story that differ:\n${JSON.stringify({ steps: small.plan.steps, exits: small.plan.exits, goal: small.plan.goal, onExit: small.plan.onExit })}\n` +
-        `${JSON.stringify({ script: small.scenario.script, reactions: small.scenario.reactions })}\nsimulated:\n${simulated.join("\n")}\nnaive:\n${naive.join("\n")}\nfirst difference: ${simulated[at < 0 ? simulated.length : at]} | ${naive[at < 0 ? simulated.length : at]}`,
+      `seed ${seed}, the smallest playbook and story that differ:\n${textOf(small)}\nsimulated:\n${simulated.join("\n")}\nnaive:\n${naive.join("\n")}\nfirst difference: ${simulated[at < 0 ? simulated.length : at]} | ${naive[at < 0 ? simulated.length : at]}`,
     );
   }
   expect(differing).toEqual([]);

@@ -1,24 +1,37 @@
 import type { Plan, Step } from "../../src/engine/plan.js";
 import type { Scenario } from "../../src/simulation/records.js";
 
-interface Case {
+export interface Case {
   readonly plan: Plan;
   readonly scenario: Scenario;
 }
 
-/** The case with as much as possible taken away (steps, guards, exits, events, reactions) so that it still differs: until nothing more can go. */
-export async function smallest(from: Case, differs: (one: Case) => Promise<boolean>): Promise<Case> {
+/**
+ * The case with as much as possible taken away (steps, guards, exits, events, reactions) so that it still differs: until nothing more can go, or
+ * `until` (epoch milliseconds, real time) has come. `atOnce` are tried beside each other.
+ */
+export async function smallest(
+  from: Case,
+  differs: (one: Case) => Promise<boolean>,
+  { atOnce = 1, until = Number.POSITIVE_INFINITY }: { readonly atOnce?: number; readonly until?: number } = {},
+): Promise<Case> {
   let best = from;
-  for (let isSmaller = true; isSmaller; ) {
-    isSmaller = false;
-    for (const one of smaller(best)) {
-      if (!(await differs(one))) continue;
-      best = one;
-      isSmaller = true;
-      break;
+  for (let found: Case | undefined = from; found !== undefined; best = found ?? best) {
+    const candidates = [...smaller(best)];
+    found = undefined;
+    for (let i = 0; found === undefined && i < candidates.length && Date.now() < until; i += atOnce) {
+      const some = candidates.slice(i, i + atOnce);
+      const differing = await Promise.all(some.map(differs));
+      found = some[differing.indexOf(true)];
     }
   }
   return best;
+}
+
+/** What is left of a case, as JSON: the playbook's steps and exits, then the story. */
+export function textOf({ plan, scenario }: Case): string {
+  const { steps, exits, goal, onExit } = plan;
+  return `${JSON.stringify({ steps, exits, goal, onExit })}\n${JSON.stringify({ script: scenario.script, reactions: scenario.reactions })}`;
 }
 
 /** Each way to take one thing away. */

@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
+import type { Plan } from "../../src/engine/plan.js";
 import type { Scenario } from "../../src/simulation/records.js";
 import { type SimulatedTimeline, simulate, type SimulationSetting } from "../../src/simulation/simulate.js";
 import { DAY_MS, type Instant } from "../../src/values/instant.js";
 import { settingOf } from "../engine/plans.js";
 import { linesOf } from "../engine/rehearse.js";
+import { type Case, smallest, textOf } from "../naive/smallest.js";
 import { SHIPPED_SCENARIOS } from "../scenarios/shipped.js";
 import { RANDOM_FIELDS, randomCase } from "../support/random-plans.js";
 import { type TemporalSimulator, temporalSimulator } from "../support/temporal-simulation.js";
@@ -48,6 +50,8 @@ async function difference(
 
 /** How many walk at once: their real clocks go on, whether the machine keeps up or not. */
 const AT_ONCE = 60;
+/** How long a disagreement is made smaller. */
+const SHRINK_MS = 120_000;
 
 async function inBatches(
   cases: readonly { setting: SimulationSetting; scenario: Scenario }[],
@@ -71,6 +75,7 @@ async function compare(
   what: string,
   cases: readonly { setting: SimulationSetting; scenario: Scenario }[],
   dayMs: number,
+  settingFor?: (plan: Plan) => SimulationSetting,
 ): Promise<void> {
   const began = Date.now();
   const first = await inBatches(cases, dayMs);
@@ -81,19 +86,35 @@ async function compare(
   console.log(
     `on Temporal: ${cases.length} ${what}, ${lines} lines, ${doubtful.length} walked twice, ${problems.length} differ, ${Math.round((Date.now() - began) / 1000)} s`,
   );
+  const worst = doubtful[again.findIndex(({ problem }) => problem !== undefined)];
+  const [plan] = worst?.setting.plans ?? [];
+  if (settingFor !== undefined && worst !== undefined && plan !== undefined) {
+    const walked = ({ plan, scenario }: Case) => difference(settingFor(plan), scenario, 3 * dayMs);
+    const small = await smallest(
+      { plan, scenario: worst.scenario },
+      async (one) => (await walked(one)).problem !== undefined,
+      { atOnce: AT_ONCE, until: Date.now() + SHRINK_MS },
+    );
+    problems.unshift(
+      `the smallest playbook and story that differ:\n${textOf(small)}\n${(await walked(small)).problem ?? "(not any more)"}`,
+    );
+  }
   expect(problems.join("\n\n")).toBe("");
 }
 
 test(`${SEEDS} random plans walk on Temporal as they are simulated (seeds from ${FIRST})`, {
-  timeout: 120_000 + SEEDS * 1_500,
+  timeout: 120_000 + SHRINK_MS + SEEDS * 1_500,
 }, async () => {
   const seeds = Array.from({ length: SEEDS }, (_, i) => FIRST + i);
+  const settingFor = (plan: Plan): SimulationSetting => {
+    const setting = settingOf(plan);
+    return { ...setting, model: { ...setting.model, account: RANDOM_FIELDS } };
+  };
   const cases = seeds.map((seed) => {
     const { plan, scenario } = randomCase(seed);
-    const setting = settingOf(plan);
-    return { setting: { ...setting, model: { ...setting.model, account: RANDOM_FIELDS } }, scenario };
+    return { setting: settingFor(plan), scenario };
   });
-  await compare("random runs", cases, 150);
+  await compare("random runs", cases, 150, settingFor);
 });
 
 test(`${SHIPPED_SCENARIOS.length} stories of the shipped playbooks, too`, { timeout: 180_000 }, async () => {
