@@ -1,14 +1,15 @@
 import { BUILT_IN_FIELDS, type FieldType, type Model } from "../customers/model.js";
 import { nearest } from "../playbook/nearest.js";
-import type {
-  AbsenceRow,
-  CustomerBatch,
-  CustomerKind,
-  EntityRow,
-  FieldValue,
-  RefusedRow,
-  UpsertReport,
-  UserRow,
+import {
+  type AbsenceRow,
+  type CustomerBatch,
+  type CustomerKind,
+  type EntityRow,
+  type FieldValue,
+  noRows,
+  type RefusedRow,
+  type UpsertReport,
+  type UserRow,
 } from "../ports/customers.js";
 import { isCalendarDate } from "../values/calendar-date.js";
 import { type Instant, parseInstant } from "../values/instant.js";
@@ -92,17 +93,7 @@ export async function importRecords(
   records: AsyncIterable<ImportRecord | ImportProblem>,
   options: ImportOptions,
 ): Promise<ImportReport> {
-  const changed: Record<CustomerKind, number> = {
-    users: 0,
-    absences: 0,
-    accounts: 0,
-    contacts: 0,
-    contracts: 0,
-    samples: 0,
-    tickets: 0,
-    surveyAnswers: 0,
-    goals: 0,
-  };
+  const changed = noRows();
   const problems: ImportProblem[] = [];
   const warnings: ImportProblem[] = [];
   let warned = 0;

@@ -97,6 +97,21 @@ export interface CustomerBatch {
 
 export type CustomerKind = keyof CustomerBatch;
 
+/** A count for each kind, all zero. */
+export function noRows(): Record<CustomerKind, number> {
+  return {
+    users: 0,
+    absences: 0,
+    accounts: 0,
+    contacts: 0,
+    contracts: 0,
+    samples: 0,
+    tickets: 0,
+    surveyAnswers: 0,
+    goals: 0,
+  };
+}
+
 export interface UpsertReport {
   /** Rows that were new or changed something. */
   readonly changed: Readonly<Record<CustomerKind, number>>;

@@ -1,13 +1,14 @@
 import { and, asc, eq, inArray, notInArray, sql } from "drizzle-orm";
 import { firstValues } from "../../customers/model.js";
-import type {
-  CustomerBatch,
-  CustomerKind,
-  Customers,
-  EntityRow,
-  FieldValue,
-  Place,
-  UpsertResult,
+import {
+  type CustomerBatch,
+  type CustomerKind,
+  type Customers,
+  type EntityRow,
+  type FieldValue,
+  noRows,
+  type Place,
+  type UpsertResult,
 } from "../../ports/customers.js";
 import type { Tx } from "../../ports/transactions.js";
 import type { Instant } from "../../values/instant.js";
@@ -199,17 +200,7 @@ export const postgresCustomers: Customers = {
 
 /** Collects what a batch did. */
 class Report {
-  readonly changed: Record<CustomerKind, number> = {
-    users: 0,
-    absences: 0,
-    accounts: 0,
-    contacts: 0,
-    contracts: 0,
-    samples: 0,
-    tickets: 0,
-    surveyAnswers: 0,
-    goals: 0,
-  };
+  readonly changed = noRows();
   readonly refused: { kind: CustomerKind; index: number; reason: string }[] = [];
   readonly arrived = { account: [] as string[], contact: [] as string[], contract: [] as string[] };
   readonly absences: NonNullable<CustomerBatch["absences"]>[number][] = [];

@@ -11,7 +11,7 @@ import {
   readImportFiles,
 } from "../../../src/entrances/cli/import-rows.js";
 import { importRecords } from "../../../src/operations/import-files.js";
-import type { CustomerBatch, UpsertReport } from "../../../src/ports/customers.js";
+import { type CustomerBatch, noRows, type UpsertReport } from "../../../src/ports/customers.js";
 
 let folder: string;
 let taken: CustomerBatch[];
@@ -38,24 +38,12 @@ function file(name: string, content: string): ImportFile {
   return importFileOf(join(folder, name)) as ImportFile;
 }
 
-const none = {
-  users: 0,
-  absences: 0,
-  accounts: 0,
-  contacts: 0,
-  contracts: 0,
-  samples: 0,
-  tickets: 0,
-  surveyAnswers: 0,
-  goals: 0,
-};
-
 async function run(...files: ImportFile[]) {
   const report = await importRecords(readImportFiles(files), {
     model,
     upsert: async (batch): Promise<UpsertReport> => {
       taken.push(batch);
-      return { changed: { ...none, accounts: batch.accounts?.length ?? 0 }, refused: [] };
+      return { changed: { ...noRows(), accounts: batch.accounts?.length ?? 0 }, refused: [] };
     },
   });
   const problems = report.problems.map(
@@ -240,7 +228,7 @@ describe("a line of a gigabyte", () => {
       model,
       upsert: async (batch): Promise<UpsertReport> => {
         taken.push(batch);
-        return { changed: none, refused: [] };
+        return { changed: noRows(), refused: [] };
       },
     });
     clearInterval(watch);
@@ -302,6 +290,23 @@ describe("reading JSON lines", () => {
       'usage.jsonl:7:62 "2026-13-05T12:00:00Z" is no instant, such as "2026-03-02T09:00:00Z" or "2026-03-02T10:00:00+01:00"',
     ]);
   });
+});
+
+it("takes names that every object has as what they are: unknown headings, in CSV and JSON lines", async () => {
+  const report = await run(
+    file("accounts.csv", "id,__proto__\na-1,x\n"),
+    file(
+      "contacts.jsonl",
+      '{"id":"c-1","account":"a-1","__proto__":{"polluted":true}}\n{"id":"c-2","constructor":"x"}\n',
+    ),
+  );
+  expect(report.problems.map((problem) => problem.replace(/;.*/, ""))).toEqual([
+    'accounts.csv:1:4 "__proto__" is no heading of accounts',
+    'contacts.jsonl:1:41 "__proto__" is no heading of contacts',
+    'contacts.jsonl:2:27 "constructor" is no heading of contacts',
+  ]);
+  expect(taken).toEqual([]);
+  expect(({} as Record<string, unknown>)["polluted"]).toBeUndefined();
 });
 
 describe("files", () => {
