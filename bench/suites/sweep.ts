@@ -57,6 +57,7 @@ export async function sweep(
               reference: medianOf(size.theirs, "cpuSeconds"),
             }),
             figure(`${size.accounts} accounts, ratio of CPU`, ratio(size, "cpuSeconds"), "×"),
+            figure(`${size.accounts} accounts: the first day, which writes everybody, ratio`, size.first, "×"),
             figure(`${size.accounts} accounts: rows that differ from the statement's`, size.differing, "", {
               target: "<= 0",
             }),
@@ -80,6 +81,8 @@ interface Size {
   readonly accounts: number;
   readonly ours: readonly Spent[];
   readonly theirs: readonly Spent[];
+  /** Seconds of the first day, ratio. */
+  readonly first: number;
   readonly differing: number;
   readonly written: number;
   readonly peakMiB: number;
@@ -112,8 +115,9 @@ async function measureOn(client: Client, stand: Stand, accounts: number, rounds:
   const ours: Spent[] = [];
   const theirs: Spent[] = [];
   const peaks: number[] = [];
+  let first = Number.NaN;
   let written = 0;
-  // Day 0 writes everybody's first row and is not counted.
+  // Day 0 writes everybody's first row and is not counted among the others.
   for (let day = 0; day <= rounds; day++) {
     const at = FIRST + day * DAY_MS;
     const sides = [
@@ -145,12 +149,13 @@ async function measureOn(client: Client, stand: Stand, accounts: number, rounds:
     }
     await client`vacuum analyze health, health_history, events, reference_health, reference_history, reference_events`;
     const [waypost, statement] = isSwapped ? took.toReversed() : took;
+    if (day === 0) first = (waypost ?? Number.NaN) / (statement ?? Number.NaN);
     stand.log(
       `${accounts} accounts, day ${day}: ${waypost?.toFixed(2)} s beside ${statement?.toFixed(2)} s, ${written} rows written`,
     );
   }
   const differing = await differences(client);
-  return { accounts, ours, theirs, differing, written, peakMiB: Math.max(...peaks) };
+  return { accounts, ours, theirs, first, differing, written, peakMiB: Math.max(...peaks) };
 }
 
 async function publishedModel({ wired }: Stand): Promise<string> {
