@@ -23,6 +23,8 @@ export interface Recovery {
   readonly p50: number;
   readonly p95: number;
   readonly longest: number;
+  /** What was waited for longest: which message of which live event, and when its event was answered, in real milliseconds from the kill. */
+  readonly slowest: string;
 }
 
 /** What counts as due at a kill: also what falls due within so long of it. */
@@ -99,22 +101,25 @@ export async function recoveriesOf(
     if (!people.pings.has(event)) return [];
     const [hello, told, bye] = [at(event, "hello"), at(event, "told"), at(event, "bye")];
     return [
-      { due: postedAt, done: hello },
-      { due: hello, done: told },
-      { due: told === undefined ? undefined : told + PING_PAUSE_MS / scale, done: bye },
+      { name: `hello of ${event}`, event, due: postedAt, done: hello },
+      { name: `told of ${event}`, event, due: hello, done: told },
+      { name: `bye of ${event}`, event, due: told === undefined ? undefined : told + PING_PAUSE_MS / scale, done: bye },
     ];
   });
   const waits = kills.map(({ who, at: killedAt }) => {
-    const waitedFor = effects.flatMap(({ due, done }) =>
-      due !== undefined && due <= killedAt + DUE_WITHIN_MS && (done === undefined || done > killedAt)
-        ? [(done ?? Number.POSITIVE_INFINITY) - killedAt]
-        : [],
-    );
     // What was never done keeps every kill before it waiting: it isn't recovered from.
-    return { who, count: waitedFor.length, ms: Math.max(0, ...waitedFor) };
+    const waitedFor = effects
+      .map((effect) => ({ ...effect, ms: (effect.done ?? Number.POSITIVE_INFINITY) - killedAt }))
+      .filter(({ due, ms }) => due !== undefined && due <= killedAt + DUE_WITHIN_MS && ms > 0)
+      .sort((a, b) => b.ms - a.ms);
+    const [last] = waitedFor;
+    const answered = (people.pings.get(last?.event ?? "")?.answeredAt ?? Number.NaN) - killedAt;
+    const slowest = last === undefined ? "" : `${last.name}, due ${(last.due ?? 0) - killedAt}, answered ${answered}`;
+    return { who, count: waitedFor.length, ms: last?.ms ?? 0, slowest };
   });
   const over = (list: typeof waits): Recovery => {
-    const ms = list.map((one) => one.ms).sort((a, b) => a - b);
+    const sorted = [...list].sort((a, b) => a.ms - b.ms);
+    const ms = sorted.map((one) => one.ms);
     const rank = (share: number) => ms[Math.ceil(share * ms.length) - 1] ?? 0;
     return {
       kills: list.length,
@@ -122,6 +127,7 @@ export async function recoveriesOf(
       p50: rank(0.5),
       p95: rank(0.95),
       longest: rank(1),
+      slowest: sorted.at(-1)?.slowest ?? "",
     };
   };
   return Object.fromEntries([
@@ -134,7 +140,7 @@ export async function recoveriesOf(
 export function recoveryTable(recovery: Readonly<Partial<Record<Killed | "all", Recovery>>>): readonly string[] {
   const seconds = (ms: number) => `${(ms / 1_000).toFixed(1)} s`;
   return Object.entries(recovery).map(
-    ([who, { kills, waitedFor, p50, p95, longest }]) =>
-      `${who}: ${kills} kills, ${waitedFor} messages waited for; until the last of them: p50 ${seconds(p50)}, p95 ${seconds(p95)}, longest ${seconds(longest)}`,
+    ([who, { kills, waitedFor, p50, p95, longest, slowest }]) =>
+      `${who}: ${kills} kills, ${waitedFor} messages waited for; until the last of them: p50 ${seconds(p50)}, p95 ${seconds(p95)}, longest ${seconds(longest)} (${slowest})`,
   );
 }

@@ -14,8 +14,8 @@ export class People {
   readonly #feed: Feed;
   /** Every event that was answered 202 (or 200: had it already), by id. */
   readonly accepted = new Map<string, Posted>();
-  /** Live events of which one run must come, by id. */
-  readonly pings = new Map<string, { readonly n: string; readonly account: string }>();
+  /** Live events of which one run must come, by id; when they were answered, real time. */
+  readonly pings = new Map<string, { readonly n: string; readonly account: string; readonly answeredAt: number }>();
   /** When a live event was first posted, answered or not; real time, by id. */
   readonly posted = new Map<string, number>();
 
@@ -111,7 +111,7 @@ export class People {
       under.push(
         call("POST", "/v1/events", body).then(
           () => {
-            this.pings.set(id, { n: String(n), account });
+            this.pings.set(id, { n: String(n), account, answeredAt: Date.now() });
             this.accepted.set(id, { id, body });
           },
           () => {},

@@ -8,7 +8,7 @@ import type { Command, Outcome } from "./command.js";
 import { commandsOf } from "./commands-of.js";
 import { settleCondition } from "./conditions.js";
 import type { MachineEvent } from "./event.js";
-import { handleNext, takeIn } from "./events.js";
+import { handle, nextToHear, takeIn } from "./events.js";
 import { beginList, checkExits, hasStandingExit } from "./flow.js";
 import { Machine } from "./machine.js";
 import { applyOutcome, closeIfLeft } from "./outcomes.js";
@@ -118,20 +118,23 @@ function performed(m: Machine, key: string, outcome: Outcome): void {
 function settle(m: Machine, limit: Instant | undefined): void {
   for (;;) {
     immediate(m);
-    const event = m.state.inbox[0];
     const until = Math.max(m.state.clock, limit ?? m.state.clock);
     if (m.state.phase === "ended" || m.state.phase === "new") return;
+    const event = nextToHear(m);
     if (commandsOf(m).length > 0) {
       // What has already happened comes before what is about to be done.
       if (event === undefined || event.at > until || m.state.exitCheck !== undefined) return;
-      handleNext(m);
+      handle(m, event);
       continue;
     }
     const timer = nextTimer(m.state);
     // A timer that is overdue ends now, not when it was due: what has happened by now comes before it.
     const ends = timer === undefined ? undefined : Math.max(timer.due, m.state.clock);
-    if (event !== undefined && event.at <= until && (ends === undefined || event.at <= ends)) handleNext(m);
+    const [first] = m.state.inbox;
+    if (event !== undefined && event.at <= until && (ends === undefined || event.at <= ends)) handle(m, event);
     else if (limit !== undefined && timer !== undefined && timer.due <= limit) fire(m, timer);
+    // What it waited for doesn't come any more.
+    else if (limit !== undefined && first !== undefined && first.at <= until) handle(m, first);
     else {
       if (limit !== undefined) m.reach(limit);
       return;

@@ -20,11 +20,28 @@ export function takeIn(m: Machine, event: RunEvent): void {
   m.state.inbox = inbox;
 }
 
-/** Handles the first event of the inbox, whose time has come. */
-export function handleNext(m: Machine): void {
-  const [event, ...rest] = m.state.inbox;
-  if (event === undefined) return;
-  m.state.inbox = rest;
+/** The first event of the inbox whose cause the run has come to, or that isn't its own doing. */
+export function nextToHear(m: Machine): RunEvent | undefined {
+  return m.state.inbox.find((event) => !isAheadOfItsCause(m, event));
+}
+
+/**
+ * Only a run itself cancels its tasks. One whose worker died behind that, in a stretch that is walked again, is told of it before it has come to it, or even to
+ * the task: it hears of it where it comes to it.
+ */
+function isAheadOfItsCause(m: Machine, { name, payload }: RunEvent): boolean {
+  if (name !== SYSTEM_EVENTS.taskClosed || payload["status"] !== "cancelled") return false;
+  const { task, step } = payload;
+  return (
+    m.state.steps[String(step)]?.["task"] !== task ||
+    Object.values(m.state.openTasks).some((open) => open.task === task) ||
+    Object.values(m.state.chores).some((chore) => chore.kind === "withdraw_task" && chore.task === task)
+  );
+}
+
+/** Handles an event of the inbox, whose time has come. */
+export function handle(m: Machine, event: RunEvent): void {
+  m.state.inbox = m.state.inbox.filter(({ id }) => id !== event.id);
   m.state.handled += 1;
   const isLate = event.at < m.state.clock;
   m.reach(event.at);
