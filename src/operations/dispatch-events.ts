@@ -20,17 +20,29 @@ const ACCOUNTS_PER_BATCH = 64;
 /** Events that one account may have before the others get their turn. */
 const EVENTS_PER_ACCOUNT = 50;
 
+/** Runs that are begun at once: Temporal's server, not the way to it, is then what takes the time. */
+const STARTS_AT_ONCE = 32;
+
 /**
  * Hands pending events on: enrols, starts workflows, signals live runs that listen; how many were done, at most about
- * `limit`. Any number of dispatchers may run at once: an account's events go in the order of (at, seq), one dispatcher at
+ * `limit` events and as many starts. Any number of dispatchers may run at once: an account's events go in the order of (at, seq), one dispatcher at
  * a time. A crash at any moment leaves events pending, and doing them again changes nothing. An account whose event fails
  * is reported to `onFault` and waits; throws `StoreUnavailable`, and what failed where there is no `onFault`.
  */
 export async function dispatchBatch(ports: DispatchPorts, limit: number): Promise<number> {
-  const { store, clock } = ports;
-  const now = Math.min(clock.now(), (await ports.order?.horizon()) ?? Number.POSITIVE_INFINITY);
+  const now = Math.min(ports.clock.now(), (await ports.order?.horizon()) ?? Number.POSITIVE_INFINITY);
+  const done = await dispatchByAccount(ports, limit, now);
+  // Where domain time is an order each start has its place in it.
+  return ports.order === undefined ? done + (await beginWaiting(ports, limit, now)) : done;
+}
+
+async function dispatchByAccount(ports: DispatchPorts, limit: number, now: Instant): Promise<number> {
+  const { store } = ports;
+  const besidesStarts = ports.order === undefined;
   const look = ports.turns?.look() ?? 0;
-  const accounts = await store.read((tx) => store.events.accountsPending(tx, now, ACCOUNTS_PER_BATCH));
+  const accounts = await store.read((tx) =>
+    store.events.accountsPending(tx, now, ACCOUNTS_PER_BATCH, { besidesStarts }),
+  );
   let done = 0;
   for (const accountId of rotated(accounts)) {
     if (done >= limit) break;
@@ -57,11 +69,50 @@ export async function dispatchBatch(ports: DispatchPorts, limit: number): Promis
 }
 
 /**
+ * Begins runs that wait for nothing else, many at once, with a handful of statements for all. One dispatcher of a process does: the others are there for
+ * everybody's events meanwhile.
+ */
+async function beginWaiting(ports: DispatchPorts, limit: number, now: Instant): Promise<number> {
+  const { store, turns } = ports;
+  if (turns?.takeStarts() === false) return 0;
+  let fault: unknown;
+  try {
+    const done = await store.events.whileStarting(now, limit, async (starts) => {
+      const found = await store.read((tx) =>
+        store.runs.getMany(
+          tx,
+          starts.map(({ event }) => event.runId as string),
+        ),
+      );
+      const runs = new Map(found.map((run) => [run.id, run]));
+      const begun: string[] = [];
+      await eachOf(starts, STARTS_AT_ONCE, async ({ event, isBelated }) => {
+        // What is away is away for all of them.
+        if (fault !== undefined && isAway(fault)) return;
+        try {
+          await startRun(ports, event, runs.get(event.runId as string), isBelated);
+          begun.push(event.id);
+        } catch (error) {
+          fault ??= error;
+          if (!(error instanceof StoreUnavailable)) ports.onFault?.(event.accountId, error);
+        }
+      });
+      return begun;
+    });
+    if (fault instanceof StoreUnavailable || (fault !== undefined && ports.onFault === undefined)) throw fault;
+    return done;
+  } finally {
+    turns?.leaveStarts();
+  }
+}
+
+/**
  * Which accounts the dispatchers of one process have had since when: they read the same list, and what one of them had since then the others needn't
  * ask for. Only the lock keeps two from dispatching for an account; this keeps them from asking for it in vain.
  */
 export class Turns implements DispatchTurns {
   #count = 0;
+  #isStarting = false;
   readonly #had = new Map<string, number>();
 
   /** To be called before the list is read. */
@@ -74,6 +125,16 @@ export class Turns implements DispatchTurns {
     if ((this.#had.get(accountId) ?? 0) > look) return false;
     this.#had.set(accountId, Number.POSITIVE_INFINITY);
     return true;
+  }
+
+  takeStarts(): boolean {
+    if (this.#isStarting) return false;
+    this.#isStarting = true;
+    return true;
+  }
+
+  leaveStarts(): void {
+    this.#isStarting = false;
   }
 
   leave(accountId: string): void {
@@ -91,6 +152,20 @@ export class Turns implements DispatchTurns {
   }
 }
 
+/** Does the work for each, so many at a time. */
+async function eachOf<T>(items: readonly T[], atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
+  const rest = items[Symbol.iterator]();
+  const one = async (): Promise<void> => {
+    for (const item of rest) await work(item);
+  };
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, one));
+}
+
+/** Postgres or Temporal, by their own words for it. */
+function isAway(error: unknown): boolean {
+  return error instanceof StoreUnavailable || (error instanceof Error && error.name === "TemporalUnavailable");
+}
+
 const TURNS_REMEMBERED_MAX = 1_000;
 
 /** From anywhere on, and round: several dispatchers that read the same list don't queue for the same locks. */
@@ -102,7 +177,10 @@ function rotated(accounts: readonly string[]): string[] {
 /** Does one event, and gives the account's next: what it appended has its place in the order, too. */
 async function dispatchEvent(ports: DispatchPorts, event: StoredEvent, now: Instant): Promise<StoredEvent | undefined> {
   const { store } = ports;
-  if (event.name === INTERNAL_EVENTS.enrolled) await startRun(ports, event);
+  if (event.name === INTERNAL_EVENTS.enrolled) {
+    const run = await store.read((tx) => store.runs.get(tx, event.runId as string));
+    await startRun(ports, event, run, true);
+  }
   const { listeners, next } = await store.transaction(async (tx) => {
     const locked = store.lockAccounts(tx, [event.accountId]);
     const isReadByRuns = event.name !== INTERNAL_EVENTS.enrolled;
@@ -129,15 +207,16 @@ async function dispatchEvent(ports: DispatchPorts, event: StoredEvent, now: Inst
   return next;
 }
 
-async function startRun(ports: DispatchPorts, event: StoredEvent): Promise<void> {
+/** Begins the run that the event is about. `isBelated`: it may have missed something. Repeating it changes nothing. */
+async function startRun(
+  ports: DispatchPorts,
+  event: StoredEvent,
+  run: RunRow | undefined,
+  isBelated: boolean,
+): Promise<void> {
   const { store, workflows, clockSetting } = ports;
-  const found = await store.read(async (tx) => {
-    const run = await store.runs.get(tx, event.runId as string);
-    const plan = run && (await store.playbooks.plan(tx, run.hash));
-    return run && plan && { run, plan };
-  });
-  if (found === undefined) throw new Error(`run ${event.runId} or its plan is not in the store`);
-  const { run, plan } = found;
+  const plan = run && (await store.read((tx) => store.playbooks.plan(tx, run.hash)));
+  if (run === undefined || plan === undefined) throw new Error(`run ${event.runId} or its plan is not in the store`);
   if (run.status === "ended") return;
   const start = {
     run: {
@@ -179,7 +258,7 @@ async function startRun(ports: DispatchPorts, event: StoredEvent): Promise<void>
     });
     return;
   }
-  await tellWhatWasBefore(ports, run, plan);
+  if (isBelated) await tellWhatWasBefore(ports, run, plan);
 }
 
 /**

@@ -49,6 +49,14 @@ export interface StoredEvent extends RunEvent {
   readonly runId?: string;
 }
 
+/** A run that was enrolled and has not begun. */
+export interface WaitingStart {
+  /** Its `INTERNAL_EVENTS.enrolled`. */
+  readonly event: StoredEvent;
+  /** Events of its account were handed on that happened since it was enrolled: it must be told. */
+  readonly isBelated: boolean;
+}
+
 /** What an event was when it came, as far as it is kept. */
 export interface KeptEvent {
   readonly name: string;
@@ -114,8 +122,13 @@ export interface Events {
     limit?: number,
     inHand?: readonly string[],
   ): Promise<readonly RunEvent[]>;
-  /** Accounts with pending events up to `now`, longest waiting first. */
-  accountsPending(tx: Tx, now: Instant, limit: number): Promise<readonly string[]>;
+  /** Accounts with pending events up to `now`, longest waiting first; with `besidesStarts` only those that have others than `INTERNAL_EVENTS.enrolled`. */
+  accountsPending(
+    tx: Tx,
+    now: Instant,
+    limit: number,
+    options?: { readonly besidesStarts: boolean },
+  ): Promise<readonly string[]>;
   /** The account's pending events up to `now`, by (at, seq). */
   pending(tx: Tx, accountId: string, now: Instant, limit: number): Promise<readonly StoredEvent[]>;
   /** The latest instant of what was dispatched for the account; undefined if nothing was. */
@@ -130,4 +143,14 @@ export interface Events {
     now: Instant,
     work: (first: StoredEvent | undefined) => Promise<void>,
   ): Promise<boolean>;
+  /**
+   * Does `work` with runs that wait to be begun, at most `limit`, while nobody else dispatches for their accounts; the events whose ids it answers are
+   * dispatched then. How many. Of an account only what comes before its other pending events. Runs of every playbook and source get the same share,
+   * the longest waiting first: who enrols ten thousand keeps only themselves waiting. A killed dispatcher holds nobody up.
+   */
+  whileStarting(
+    now: Instant,
+    limit: number,
+    work: (starts: readonly WaitingStart[]) => Promise<readonly string[]>,
+  ): Promise<number>;
 }

@@ -94,6 +94,8 @@ export type UntoldMessage = Pick<
 
 export interface Runs {
   get(tx: Tx, id: string): Promise<RunRow | undefined>;
+  /** Those of the ids that are there. */
+  getMany(tx: Tx, ids: readonly string[]): Promise<readonly RunRow[]>;
   /** As `get`, with the events that it must hear (`Events.undelivered`): what every claim looks at first, in one look. */
   withUndelivered(
     tx: Tx,

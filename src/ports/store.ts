@@ -31,6 +31,9 @@ export interface DispatchTurns {
   look(): number;
   take(accountId: string, look: number): boolean;
   leave(accountId: string): void;
+  /** False: another dispatcher of the process begins runs just now. */
+  takeStarts(): boolean;
+  leaveStarts(): void;
 }
 
 /** What the dispatcher needs besides. */

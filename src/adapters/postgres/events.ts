@@ -10,6 +10,7 @@ import {
   type NewEvent,
   type StoredEvent,
   type UnmatchedEvent,
+  type WaitingStart,
 } from "../../ports/events.js";
 import { type Database, inside, instantParam, rowsOf, textArray } from "./database.js";
 import { events } from "./schema.js";
@@ -26,7 +27,7 @@ const IS_PENDING = sql`${events.status} = 'pending'`;
 const IS_UNMATCHED = sql`${events.status} = 'unmatched'`;
 
 /** Everything of `Events` that needs no connection of its own. */
-export const postgresEvents: Omit<Events, "whileDispatching"> = {
+export const postgresEvents: Omit<Events, "whileDispatching" | "whileStarting"> = {
   async append(tx, list, receivedAt) {
     return insert(
       tx,
@@ -137,27 +138,15 @@ export const postgresEvents: Omit<Events, "whileDispatching"> = {
     return undeliveredEvents(found?.events ?? []);
   },
 
-  async accountsPending(tx, now, limit) {
-    const rows = await rowsOf<{ account_id: string }>(
-      tx,
-      sql`select account_id from events where status = 'pending' and at <= ${instantParam(now)} and account_id is not null
-          group by account_id order by min(at), min(seq) limit ${limit}`,
-    );
+  async accountsPending(tx, now, limit, options) {
+    const statement = options?.besidesStarts === true ? ACCOUNTS_PENDING_OTHERS : ACCOUNTS_PENDING;
+    const rows = await ask<{ account_id: string }>(tx, statement, [isoOf(now), limit]);
     return rows.map((row) => row.account_id);
   },
 
   async pending(tx, accountId, now, limit) {
     const rows = await ask<{ event: typeof events.$inferSelect }>(tx, PENDING, [accountId, isoOf(now), limit]);
-    return rows.map(
-      ({ event: row }): StoredEvent => ({
-        ...runEventOf(row),
-        seq: row.seq,
-        accountId,
-        ...(row.contactId === null ? {} : { contactId: row.contactId }),
-        ...(row.contractId === null ? {} : { contractId: row.contractId }),
-        ...(row.runId === null ? {} : { runId: row.runId }),
-      }),
-    );
+    return rows.map(({ event }) => storedOf(event));
   },
 
   async latestDispatched(tx, accountId) {
@@ -171,7 +160,7 @@ export const postgresEvents: Omit<Events, "whileDispatching"> = {
   },
 
   async markDispatched(tx, eventId) {
-    await ask(tx, "update events set status = 'dispatched' where id = $1 and status = 'pending'", [eventId]);
+    await ask(tx, MARK_DISPATCHED, [[eventId]]);
   },
 };
 
@@ -234,6 +223,24 @@ export function postgresEventsOf(database: Database): Events {
         (tx) => postgresEvents.pending(tx, accountId, now, 1),
         ([first]) => work(first),
       ),
+    async whileStarting(now, limit, work) {
+      return database.transaction(async (tx) => {
+        const locked = await ask<{ id: string }>(tx, LOCK_STARTS, [isoOf(now), limit, limit * STARTS_LOOKED_AT]);
+        if (locked.length === 0) return 0;
+        // Once more, under the locks: somebody else may have had them between the look and the lock.
+        const ids = locked.map(({ id }) => id);
+        const starts = await ask<{ event: typeof events.$inferSelect; isBelated: boolean }>(tx, STARTS, [
+          ids,
+          isoOf(now),
+        ]);
+        if (starts.length === 0) return 0;
+        const done = await work(
+          starts.map(({ event, isBelated }): WaitingStart => ({ event: storedOf(event), isBelated })),
+        );
+        if (done.length > 0) await ask(tx, MARK_DISPATCHED, [done]);
+        return done.length;
+      });
+    },
   };
 }
 
@@ -266,6 +273,57 @@ const INSERT = `insert into events (id, name, account_id, contact_id, contract_i
 
 const PENDING = `select ${jsonRow(events, "e")} as event from events e
   where e.account_id = $1 and e.status = 'pending' and e.at <= $2::timestamptz order by e.at, e.seq limit $3::int`;
+
+const accountsPending = (condition: string) => `select account_id from events
+  where ${condition} and at <= $1::timestamptz and account_id is not null
+  group by account_id order by min(at), min(seq) limit $2::int`;
+const ACCOUNTS_PENDING = accountsPending("status = 'pending'");
+// As the index says it, or it isn't used.
+const ACCOUNTS_PENDING_OTHERS = accountsPending(`status = 'pending' and name <> '${INTERNAL_EVENTS.enrolled}'`);
+
+const IS_START = `e.status = 'pending' and e.name = '${INTERNAL_EVENTS.enrolled}'`;
+
+/** Beyond those that are wanted: as many dispatchers, of as many workers, find starts of their own. */
+const STARTS_LOOKED_AT = 4;
+
+// One queue for each playbook and source; the index is read at one place for each, however many wait. The lock is the one of `whileDispatching`;
+// asked for row by row until there are enough.
+const LOCK_STARTS = `with recursive queues as (
+    (select split_part(e.run_id, '/', 2) as playbook, e.source from events e where ${IS_START} order by 1, 2 limit 1)
+    union all
+    select after.playbook, after.source from queues q cross join lateral (
+      select split_part(e.run_id, '/', 2) as playbook, e.source from events e
+      where ${IS_START} and (split_part(e.run_id, '/', 2), e.source) > (q.playbook, q.source) order by 1, 2 limit 1) after),
+  waiting as materialized (
+    select s.* from queues q cross join lateral (
+      select first.*, row_number() over (order by first.at, first.seq) as place from (
+        select e.id, e.account_id, e.at, e.seq from events e
+        where ${IS_START} and split_part(e.run_id, '/', 2) = q.playbook and e.source = q.source and e.at <= $1::timestamptz
+        order by e.at, e.seq limit $3::int) first) s
+    order by s.place, s.at, s.seq limit $3::int)
+  select id from waiting where pg_try_advisory_xact_lock(hashtextextended('dispatch:' || account_id, 1)) limit $2::int`;
+
+const STARTS = `select ${jsonRow(events, "e")} as event,
+    exists (select 1 from events told where told.account_id = e.account_id and told.status = 'dispatched' and told.at >= e.at
+      and told.at <= $2::timestamptz and told.name <> '${INTERNAL_EVENTS.enrolled}') as "isBelated"
+  from events e
+  where e.id = any($1::text[]) and e.status = 'pending' and not exists (select 1 from events before
+    where before.account_id = e.account_id and before.status = 'pending' and before.name <> '${INTERNAL_EVENTS.enrolled}'
+      and (before.at, before.seq) < (e.at, e.seq))
+  order by e.at, e.seq`;
+
+const MARK_DISPATCHED = "update events set status = 'dispatched' where id = any($1::text[]) and status = 'pending'";
+
+function storedOf(row: typeof events.$inferSelect): StoredEvent {
+  return {
+    ...runEventOf(row),
+    seq: row.seq,
+    accountId: row.accountId as string,
+    ...(row.contactId === null ? {} : { contactId: row.contactId }),
+    ...(row.contractId === null ? {} : { contractId: row.contractId }),
+    ...(row.runId === null ? {} : { runId: row.runId }),
+  };
+}
 
 function rowOf(event: NewEvent) {
   return {

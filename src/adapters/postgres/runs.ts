@@ -20,6 +20,10 @@ export const postgresRuns: Runs = {
     return found && runOf(found.run);
   },
 
+  async getMany(tx, ids) {
+    return (await ask<{ run: Row }>(tx, GET_MANY, [ids])).map(({ run }) => runOf(run));
+  },
+
   async withUndelivered(tx, scope, asOf, limit, inHand) {
     const parameters = undeliveredParameters(scope, asOf, limit, inHand);
     const [found] = await ask<{ run: Row | null; events: UndeliveredEvent[] }>(tx, WITH_UNDELIVERED, parameters);
@@ -287,6 +291,7 @@ export const postgresRuns: Runs = {
 type Row = typeof runs.$inferSelect;
 
 const GET = `select ${jsonRow(runs, "r")} as run from runs r where r.id = $1`;
+const GET_MANY = `select ${jsonRow(runs, "r")} as run from runs r where r.id = any($1::text[])`;
 /**
  * A repeated or belated call must not bring back a run that has ended (its key may be another's by now), nor tell its story otherwise.
  *

@@ -238,6 +238,13 @@ export const events = pgTable(
   (table) => [
     uniqueIndex("events_seq").on(table.seq),
     index("events_pending").on(table.accountId, table.at).where(sql`status = 'pending'`),
+    // Tens of thousands of runs may wait to be begun at once: neither they nor anybody else's events are looked for among them all.
+    index("events_pending_others")
+      .on(table.accountId, table.at)
+      .where(sql`status = 'pending' and name <> 'run.enrolled'`),
+    index("events_pending_starts")
+      .on(sql`split_part(run_id, '/', 2)`, table.source, table.at, table.seq)
+      .where(sql`status = 'pending' and name = 'run.enrolled'`),
     index("events_unmatched").on(table.seq).where(sql`status = 'unmatched'`),
     index("events_account").on(table.accountId, table.at),
   ],

@@ -59,7 +59,7 @@ describe("migrate", () => {
       const lines: string[] = [];
       await Promise.all(Array.from({ length: 4 }, () => migrate(url.toString(), (line) => lines.push(line))));
       await migrate(url.toString(), (line) => lines.push(line));
-      expect(lines).toEqual(["database: 6 migration(s) applied"]);
+      expect(lines).toEqual(["database: 7 migration(s) applied"]);
       const client = postgres(url.toString(), { max: 1 });
       const [row] =
         await client`select count(*)::int as n from information_schema.tables where table_schema = 'public' and table_name in ('runs', 'events', 'due', 'field_changes')`;

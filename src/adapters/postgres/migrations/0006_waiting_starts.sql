@@ -1,0 +1,2 @@
+CREATE INDEX "events_pending_others" ON "events" USING btree ("account_id","at") WHERE status = 'pending' and name <> 'run.enrolled';--> statement-breakpoint
+CREATE INDEX "events_pending_starts" ON "events" USING btree (split_part(run_id, '/', 2),"source","at","seq") WHERE status = 'pending' and name = 'run.enrolled';
