@@ -189,7 +189,8 @@ export function storeWorld(
         status: word,
         position,
         entries,
-        confirm: taken,
+        // Before its close nothing is: a worker that dies in between leaves no answer to go on from, and walked again the run must hear of it all.
+        confirm: isEnding ? [] : taken,
         ...(response === undefined ? {} : { stretch: { turns, durable, answer: response } }),
         ...(isSure === true ? {} : { unless: undeliveredOf(session, asOf) }),
       };

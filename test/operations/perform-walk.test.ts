@@ -146,3 +146,58 @@ test("a run from its start to its end: mail in the night, a task that holds it, 
   ]);
   expect(stage.faults).toEqual([]);
 });
+
+test("an exit whose worker dies right before the run is closed takes effect when the stretch is walked again", async () => {
+  const plan: Plan = {
+    ...PLAN,
+    hash: "plan-exit",
+    exits: [{ when: { event: "bye" }, outcome: "left" }],
+    listens: { events: ["bye"], facts: [] },
+    steps: [
+      {
+        kind: "wait",
+        path: "pause",
+        id: "pause",
+        until: { kind: "rule", rule: { kind: "after", duration: { amount: 2, unit: "d" } } },
+        onMissing: "fail",
+        onPast: "skip",
+      },
+      { kind: "end", path: "end", outcome: "stayed" },
+    ],
+  };
+  const began = stage.clock.now();
+  await stage.publish(plan);
+  await stage.account("leaver", {});
+  const id = "run/onboarding/leaver/k/1";
+  await stage.run({ id, accountId: "leaver", startedAt: began, status: "starting" }, plan);
+  await stage.event({ id: "bye-1", name: "bye", accountId: "leaver", at: began + HOUR });
+  const identity = {
+    id,
+    playbook: plan.playbook,
+    subject: "account",
+    subjectId: "leaver",
+    accountId: "leaver",
+  } as const;
+
+  // What was written before the close stays: the worker died in between.
+  let dies = 1;
+  const { store } = stage.ports;
+  const end: typeof store.runs.end = async (...how) => {
+    dies -= 1;
+    if (dies >= 0) throw new Error("its worker died");
+    return store.runs.end(...how);
+  };
+  const runs: typeof store.runs = Object.create(store.runs, { end: { value: end } });
+  const ports = { ...stage.ports, store: Object.create(store, { runs: { value: runs } }) as typeof store };
+  const usual = driver(async () => {});
+  const state = await walk(plan, newRun(plan, { ...identity, key: "k", startedAt: began }), {
+    ...usual,
+    perform: (request) =>
+      performRequest(ports, { ...request, durable: 0 }).catch(() => performRequest(ports, { ...request, durable: 0 })),
+  });
+
+  expect(dies).toBe(-1);
+  expect(state).toMatchObject({ phase: "ended", outcome: "left" });
+  const lines = await stage.store.read((tx) => stage.store.runs.timeline(tx, id));
+  expect(lines.map(({ kind }) => kind)).toEqual(["run.started", "wait.began", "run.exited"]);
+});
