@@ -360,7 +360,7 @@ function withoutUnused(struck: readonly Struck[], unused: readonly string[]): re
 const QUIET_MS = 22_000;
 /** Where every run has ended, or waits for a person. */
 const QUIET_ENDED_MS = 4_000;
-const SETTLE_MAX_MS = 150_000;
+const SETTLE_MAX_MS = 400_000;
 
 /** Until nothing moves any more, with everything up; what needs attention is tried again, as a person would. */
 async function settle(house: House, call: ReturnType<typeof caller>, stop: AbortSignal): Promise<void> {

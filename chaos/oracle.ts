@@ -409,6 +409,8 @@ async function judgeWith(sql: postgres.Sql, evidence: Evidence): Promise<Verdict
   };
 }
 
+const ENDS = /^run\.(ended|exited|goal_met|stopped)/;
+
 /** What becomes of a message that the simulator knows nothing of. */
 const FATES: ReadonlyMap<string, string> = new Map([
   ["rejected", "a message that was refused"],
