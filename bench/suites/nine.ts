@@ -4,21 +4,25 @@ import { figure, type Figure, percentile } from "../figures.js";
 import { SHIPPED } from "../playbooks.js";
 import { addressOf, enrolAll, type Stand, until } from "../stand.js";
 
-const SPREAD_SECONDS = 60;
+/** Above this many runs the opening is spread over five minutes. */
+const CROWD = 5_000;
+const spreadSecondsOf = (runs: number) => (runs > CROWD ? 300 : 60);
+/** p99 beyond a run's own slot, seconds at most: a second, and five in a crowd. Source: issue 4, R9. */
+const latestOf = (runs: number) => (runs > CROWD ? 5 : 1);
 /** For starting everything and enrolling, before the doors open. */
 const READY_MS = 60_000;
-const PER_RUN_MS = 120;
+const perRunMs = (runs: number) => (runs > CROWD ? 40 : 120);
 
 let opensAt = 0;
 
 /** A calendar on which everybody's day begins a while from now, and a spread of 60 s, in real time. */
 export function nineFiles(runs: number): Readonly<Record<string, string>> {
-  opensAt = Math.ceil((Date.now() + READY_MS + runs * PER_RUN_MS) / 60_000) * 60_000;
+  opensAt = Math.ceil((Date.now() + READY_MS + runs * perRunMs(runs)) / 60_000) * 60_000;
   const policy = readFileSync(join(SHIPPED, "policy.yaml"), "utf8");
   const calendars = readFileSync(join(SHIPPED, "calendars.yaml"), "utf8");
   const minutes = String(new Date(opensAt).getUTCMinutes()).padStart(2, "0");
   return {
-    "policy.yaml": policy.replace("spread: 45m", `spread: ${SPREAD_SECONDS}s`),
+    "policy.yaml": policy.replace("spread: 45m", `spread: ${spreadSecondsOf(runs)}s`),
     "calendars.yaml": `${calendars}\nbench:\n  title: Every day\n  hours: { mon-sun: "09:${minutes}-17:00" }\n  holidays: {}\n`,
   };
 }
@@ -31,6 +35,7 @@ function zone(): string {
 
 /** Runs whose mails all wait for the same morning: how long after its own slot each is sent. */
 export async function nine(stand: Stand, runs: number): Promise<Figure[]> {
+  const spreadSeconds = spreadSecondsOf(runs);
   const sentAt = new Map<string, number>();
   stand.sink.onMessage = (recipient, at) => sentAt.set(recipient, performance.timeOrigin + at);
   stand.worker();
@@ -53,23 +58,23 @@ export async function nine(stand: Stand, runs: number): Promise<Figure[]> {
   const allSent = () => sentAt.size === runs;
   await until(`${runs} mails`, allSent, {
     everyMs: 200,
-    limitMs: opensAt - Date.now() + SPREAD_SECONDS * 1_000 + 120_000,
+    limitMs: opensAt - Date.now() + spreadSeconds * 1_000 + 120_000,
     signal: stand.signal,
   });
   const late = slotOf.map(({ account, slot }) => (sentAt.get(addressOf(account)) ?? Number.NaN) - slot);
   const of = (share: number) => percentile(late, share) / 1_000;
   return [
     figure(
-      `${runs} runs due at one opening, spread over ${SPREAD_SECONDS} s: p50 beyond a run's own slot`,
+      `${runs} runs due at one opening, spread over ${spreadSeconds} s: p50 beyond a run's own slot`,
       of(0.5),
       "s",
     ),
     figure(
-      `${runs} runs due at one opening, spread over ${SPREAD_SECONDS} s: p99 beyond a run's own slot`,
+      `${runs} runs due at one opening, spread over ${spreadSeconds} s: p99 beyond a run's own slot`,
       of(0.99),
       "s",
       {
-        target: "<= 1",
+        target: `<= ${latestOf(runs)}`,
       },
     ),
   ];
