@@ -11,7 +11,7 @@ const spreadSecondsOf = (runs: number) => (runs > CROWD ? 300 : 60);
 const latestOf = (runs: number) => (runs > CROWD ? 5 : 1);
 /** For starting everything and enrolling, before the doors open. */
 const READY_MS = 60_000;
-const perRunMs = (runs: number) => (runs > CROWD ? 40 : 120);
+const perRunMs = (runs: number) => (runs > CROWD ? 25 : 120);
 
 let opensAt = 0;
 
