@@ -1,6 +1,6 @@
 import type { FactValue } from "../expression/expression.js";
 import { references } from "../expression/references.js";
-import { dueIndex } from "./commands-of.js";
+import { commandsOf, dueIndex } from "./commands-of.js";
 import { concerns, OWN_EVENTS, settleCondition } from "./conditions.js";
 import { type RunEvent, SYSTEM_EVENTS } from "./event.js";
 import { checkExits, finish, instanceOf, leave, withdrawUnder } from "./flow.js";
@@ -26,10 +26,14 @@ export function nextToHear(m: Machine): RunEvent | undefined {
 }
 
 /**
- * Only a run itself cancels its tasks. One whose worker died behind that, in a stretch that is walked again, is told of it before it has come to it, or even to
- * the task: it hears of it where it comes to it.
+ * What a run whose worker died has done itself, in a stretch that is walked again, it is told of before it has come to it: it hears of it where it comes to it. Only
+ * a run itself cancels its tasks.
  */
-function isAheadOfItsCause(m: Machine, { name, payload }: RunEvent): boolean {
+function isAheadOfItsCause(m: Machine, { id, name, payload }: RunEvent): boolean {
+  if (name === SYSTEM_EVENTS.factsChanged || name === SYSTEM_EVENTS.milestoneReached) {
+    const cause = id.slice(id.indexOf("/") + 1);
+    return commandsOf(m).some(({ command }) => cause === `${m.state.run.id}|${command.key}`);
+  }
   if (name !== SYSTEM_EVENTS.taskClosed || payload["status"] !== "cancelled") return false;
   const { task, step } = payload;
   return (

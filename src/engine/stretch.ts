@@ -60,6 +60,8 @@ export async function stretch(
   /** Where the run stood before ticks that nothing has come of yet. */
   let before: { readonly now: Advanced; readonly log: LogItem[] } | undefined;
   let done = 0;
+  /** Areas of the facts that have led the run here, or that it listens to. */
+  const known = new Set<string | undefined>(plan.listens.facts.map(areaOf));
 
   const move = (item: LogItem): void => {
     now = follow(plan, now.state, item, offered);
@@ -100,7 +102,8 @@ export async function stretch(
       move({ kind: "tick", at: nextWake(now.state) ?? now.state.clock });
     }
     const [command] = now.commands;
-    const mayGoOn = log.length < full && (done === 0 || world.mayGoOn());
+    const changesWhatIsKnown = command !== undefined && known.has(areaChangedBy(command));
+    const mayGoOn = log.length < full && (done === 0 || (world.mayGoOn() && !changesWhatIsKnown));
     if (command !== undefined && mayGoOn) {
       if (command.kind === "close") {
         // Nothing that arrives now changes that the run ends; but what came before a timer that led here does.
@@ -118,6 +121,7 @@ export async function stretch(
           move({ kind: "performed", key: command.key, outcome: answer.outcome });
           before = undefined;
           done += 1;
+          for (const area of areasAskedBy(command)) known.add(area);
           continue;
         case "events":
           take(answer.events);
@@ -147,6 +151,41 @@ export async function stretch(
     if (events.length === 0) return response;
     take(events);
   }
+}
+
+/**
+ * What changes facts of an area that has led the run so far begins a stretch: one whose worker died behind it is walked again from its beginning, and what was
+ * decided before must not be decided anew by what it changed. undefined: it changes none.
+ */
+function areaChangedBy(command: Command): string | undefined {
+  switch (command.kind) {
+    case "set":
+      return areaOf(command.field);
+    case "milestone":
+    case "health":
+      return command.kind;
+    default:
+      return undefined;
+  }
+}
+
+function areasAskedBy(command: Command): readonly string[] {
+  switch (command.kind) {
+    case "read":
+      return command.facts.map(areaOf);
+    // Dates, of whatever they are counted from.
+    case "resolve":
+    case "resolve_date":
+      return DATED;
+    default:
+      return [];
+  }
+}
+
+const DATED = ["account", "contact", "contract", "milestone"];
+
+function areaOf(fact: string): string {
+  return fact.split(".")[0] as string;
 }
 
 /** Nothing came of what lies between; and little waits in the inbox, which is part of the state. */

@@ -50,7 +50,7 @@ describe("effects, one after the other", () => {
     `);
   });
 
-  test("are done one by one in one stretch", async () => {
+  test("are done one by one in two stretches: what the run listens to is set in one of its own", async () => {
     const { done, performs } = await rehearse(plan);
     expect(done.map(({ command }) => command.kind)).toEqual([
       "email",
@@ -64,7 +64,7 @@ describe("effects, one after the other", () => {
       "play",
       "close",
     ]);
-    expect(performs).toBe(1);
+    expect(performs).toBe(2);
   });
 
   test("what a step tells of the one before it is there, however the stretch is cut", async () => {
