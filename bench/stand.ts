@@ -11,6 +11,7 @@ import { type Wired, wire } from "../src/entrances/wire.js";
 import { type Stack, withStack } from "../src/local/stack.js";
 import type { SupervisedChild } from "../src/local/supervisor.js";
 import { enrol } from "../src/operations/enrol.js";
+import { inParallel } from "../src/operations/in-parallel.js";
 import { publishFiles } from "../src/operations/publish-files.js";
 import { ROWS_PER_BATCH_MAX, upsertCustomers } from "../src/operations/upsert-customers.js";
 import type { ClockSetting } from "../src/ports/clock.js";
@@ -204,23 +205,6 @@ export async function enrolAll(
     if (outcome.kind !== "enrolled") throw new Error(`${playbook} for ${accountId}: ${JSON.stringify(outcome)}`);
     return outcome.run;
   });
-}
-
-/** Does the work for each item, so many at a time; results in the items' order. */
-export async function inParallel<T, R>(
-  items: readonly T[],
-  atOnce: number,
-  work: (item: T, index: number) => Promise<R>,
-): Promise<R[]> {
-  const results = new Array<R>(items.length);
-  let next = 0;
-  await Promise.all(
-    Array.from({ length: Math.min(atOnce, items.length) }, async () => {
-      for (let index = next++; index < items.length; index = next++)
-        results[index] = await work(items[index] as T, index);
-    }),
-  );
-  return results;
 }
 
 /** Waits until `isSo`, looking every `everyMs`. Throws after `limitMs`, naming `what`. */

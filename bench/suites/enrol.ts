@@ -1,3 +1,4 @@
+import { inParallel } from "../../src/operations/in-parallel.js";
 import { spawn } from "node:child_process";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -5,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { dispatchBatch } from "../../src/operations/dispatch-events.js";
 import { figure, median, resultOf, type SuiteResult } from "../figures.js";
 import type { ReferenceInput } from "../reference/workflows.js";
-import { addressOf, inParallel, referenceQueue, type Stand, until, WAYPOST } from "../stand.js";
+import { addressOf, referenceQueue, type Stand, until, WAYPOST } from "../stand.js";
 
 const PLAYBOOK = "bench-wake";
 /** As many as the dispatcher has; 8 and 16 are no faster: Temporal's server is what takes the time. */

@@ -1,16 +1,8 @@
+import { inParallel } from "../../src/operations/in-parallel.js";
 import { setTimeout as sleep } from "node:timers/promises";
 import { figure, median, resultOf, type SuiteResult } from "../figures.js";
 import { usageOf } from "../processes.js";
-import {
-  besideBench,
-  enrolAll,
-  type ReferenceKind,
-  referenceQueue,
-  type Stand,
-  until,
-  addressOf,
-  inParallel,
-} from "../stand.js";
+import { besideBench, enrolAll, type ReferenceKind, referenceQueue, type Stand, until, addressOf } from "../stand.js";
 import type { ReferenceInput } from "../reference/workflows.js";
 
 /** Runs before the first look, so that code, caches and pools are there; then so many more. */

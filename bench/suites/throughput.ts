@@ -1,8 +1,9 @@
+import { inParallel } from "../../src/operations/in-parallel.js";
 import { type FlowName, FLOWS, playbookOf } from "../playbooks.js";
 import { figure, type Figure, median, resultOf, type SuiteResult } from "../figures.js";
 import { usageOf } from "../processes.js";
 import { startJourney } from "../reference/journey.js";
-import { enrolAll, inParallel, type ReferenceKind, type Stand, until } from "../stand.js";
+import { enrolAll, type ReferenceKind, type Stand, until } from "../stand.js";
 
 /** One measurement: so many runs at once, from the first start to the last end. */
 interface Measured {

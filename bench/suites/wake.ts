@@ -1,9 +1,10 @@
+import { inParallel } from "../../src/operations/in-parallel.js";
 import { setTimeout as sleep } from "node:timers/promises";
 import { freePort } from "../../src/local/free-port.js";
 import { createToken } from "../../src/operations/tokens.js";
 import { figure, type Figure, median, percentile, resultOf, type SuiteResult } from "../figures.js";
 import type { ReferenceInput } from "../reference/workflows.js";
-import { addressOf, enrolAll, inParallel, referenceQueue, type Stand, until } from "../stand.js";
+import { addressOf, enrolAll, referenceQueue, type Stand, until } from "../stand.js";
 
 /** How something is waked and when its effect is seen: by account. */
 interface Side {

@@ -2,6 +2,7 @@ import { namesEvent } from "../engine/decide-enrol.js";
 import type { RunEvent } from "../engine/event.js";
 import type { Listens, Plan } from "../engine/plan.js";
 import { isTrue } from "../expression/evaluate.js";
+import { isAway } from "../ports/away.js";
 import { INTERNAL_EVENTS, type StoredEvent } from "../ports/events.js";
 import type { RunRow } from "../ports/runs.js";
 import type { DispatchPorts, DispatchTurns } from "../ports/store.js";
@@ -10,6 +11,7 @@ import { OtherRunThere } from "../ports/workflows.js";
 import type { Instant } from "../values/instant.js";
 import { eventScopeOf } from "./event-scope.js";
 import { armBefore } from "./arm-triggers.js";
+import { inParallel } from "./in-parallel.js";
 import { makeRoom } from "./make-room.js";
 import { enrolInto, lookupOf } from "./enrol.js";
 import { updateSegments } from "./update-segments.js";
@@ -86,9 +88,9 @@ async function beginWaiting(ports: DispatchPorts, limit: number, now: Instant): 
       );
       const runs = new Map(found.map((run) => [run.id, run]));
       const begun: string[] = [];
-      await eachOf(starts, STARTS_AT_ONCE, async ({ event, isBelated }) => {
+      await inParallel(starts, STARTS_AT_ONCE, async ({ event, isBelated }) => {
         // What is away is away for all of them.
-        if (fault !== undefined && isAway(fault)) return;
+        if (isAway(fault)) return;
         try {
           await startRun(ports, event, runs.get(event.runId as string), isBelated);
           begun.push(event.id);
@@ -150,20 +152,6 @@ export class Turns implements DispatchTurns {
     )
       this.#had.delete(oldest);
   }
-}
-
-/** Does the work for each, so many at a time. */
-async function eachOf<T>(items: readonly T[], atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
-  const rest = items[Symbol.iterator]();
-  const one = async (): Promise<void> => {
-    for (const item of rest) await work(item);
-  };
-  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, one));
-}
-
-/** Postgres or Temporal, by their own words for it. */
-function isAway(error: unknown): boolean {
-  return error instanceof StoreUnavailable || (error instanceof Error && error.name === "TemporalUnavailable");
 }
 
 const TURNS_REMEMBERED_MAX = 1_000;

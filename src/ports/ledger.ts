@@ -48,7 +48,7 @@ export interface Ledger {
   /**
    * Takes the row over under the new token: `pending`, `claimed` by whomever (nothing was on the wire), or `retry` whose `notBefore` has
    * come. undefined: not to be had, or everything is held. `at` is what caps count by. Call it in the transaction that checked whether the message may go.
-   * Throws `StorePutBack`, for the transaction to be taken back.
+   * Throws `StorePutBack`: the row may stay claimed, for whoever claims it next.
    */
   claim(tx: Tx, key: string, token: string, leaseMs: number, at: Instant): Promise<ClaimedDelivery | undefined>;
 

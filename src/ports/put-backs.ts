@@ -80,7 +80,7 @@ export class SeenCounts {
     return this.#sure.claims;
   }
 
-  /** In the claim's transaction: the count that it got. Throws `StorePutBack`, for the claim to be taken back. */
+  /** With the claim's answer: the count that it got. Throws `StorePutBack`: nobody has claimed, whether or not the row stays so. */
   claimed(claims: number, before: number): void {
     if (claims > before) return;
     this.#isPutBack = true;

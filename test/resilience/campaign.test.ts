@@ -2,10 +2,18 @@ import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Client, Connection } from "@temporalio/client";
-import postgres from "postgres";
-import { afterAll, beforeAll, expect, inject, test } from "vitest";
-import { customers, eventually, pause, type Production, startProduction } from "./support/production.js";
+import type { Client } from "@temporalio/client";
+import type postgres from "postgres";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import {
+  customers,
+  eventually,
+  pause,
+  type Insides,
+  openInsides,
+  type Production,
+  startProduction,
+} from "./support/production.js";
 import { END, waitForGo, workspace } from "./support/workspace.js";
 
 const ACCOUNTS = Number(process.env["WAYPOST_ACCOUNTS"] ?? 400);
@@ -14,15 +22,14 @@ const WAYPOST = fileURLToPath(new URL("../../bin/waypost.mjs", import.meta.url))
 
 let waypost: Production;
 let sql: postgres.Sql;
-let connection: Connection;
+let insides: Insides;
 let temporal: Client;
 beforeAll(async () => {
   waypost = await startProduction({ environment: { WAYPOST_REQUESTS_PER_SECOND: "100000" } });
   await waypost.server();
   await waypost.publish(workspace({ walk: waitForGo() + END }));
-  sql = postgres(waypost.database.url, { max: 1, onnotice: () => {} });
-  connection = await Connection.connect({ address: inject("temporalAddress") as string });
-  temporal = new Client({ connection });
+  insides = await openInsides(waypost);
+  ({ sql, temporal } = insides);
 }, 60_000);
 afterAll(async () => {
   for await (const { workflowId } of temporal.workflow.list({ query: ours() })) {
@@ -31,8 +38,7 @@ afterAll(async () => {
       .terminate("the test is over")
       .catch(() => {});
   }
-  await connection?.close();
-  await sql?.end();
+  await insides?.close();
   await waypost?.stop();
 }, 600_000);
 

@@ -1,8 +1,15 @@
-import { Client, Connection } from "@temporalio/client";
-import postgres from "postgres";
-import { afterAll, beforeAll, expect, inject, test } from "vitest";
+import type { Client } from "@temporalio/client";
+import type postgres from "postgres";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { randomFrom, seedOr } from "../hostile/random.js";
-import { customers, eventually, type Production, startProduction } from "./support/production.js";
+import {
+  customers,
+  eventually,
+  type Insides,
+  openInsides,
+  type Production,
+  startProduction,
+} from "./support/production.js";
 import { END, mail, waitForGo, workspace } from "./support/workspace.js";
 
 const SEED = seedOr(5);
@@ -10,19 +17,17 @@ const ACCOUNTS = Number(process.env["WAYPOST_ACCOUNTS"] ?? 12);
 
 let waypost: Production;
 let sql: postgres.Sql;
-let connection: Connection;
+let insides: Insides;
 let temporal: Client;
 beforeAll(async () => {
   waypost = await startProduction({ environment: { WAYPOST_REQUESTS_PER_SECOND: "100000" } });
   await Promise.all([waypost.worker(), waypost.server()]);
   await waypost.publish(workspace({ walk: mail("first") + waitForGo() + mail("second") + END }));
-  sql = postgres(waypost.database.url, { max: 1, onnotice: () => {} });
-  connection = await Connection.connect({ address: inject("temporalAddress") as string });
-  temporal = new Client({ connection });
+  insides = await openInsides(waypost);
+  ({ sql, temporal } = insides);
 }, 60_000);
 afterAll(async () => {
-  await connection?.close();
-  await sql?.end();
+  await insides?.close();
   await waypost?.stop();
 });
 
@@ -61,7 +66,7 @@ test(`${ACCOUNTS} runs, each event three times, and three times again after Temp
   const runs = (await sql<{ id: string }[]>`select id from runs`).map(({ id }) => id);
   for (const workflowId of runs) {
     const execution = { namespace: "default", workflowExecution: { workflowId } };
-    await connection.workflowService.deleteWorkflowExecution(execution);
+    await temporal.workflowService.deleteWorkflowExecution(execution);
   }
   const forgotten = await eventually(
     async () => ((await known(runs)) === 0 ? true : undefined),

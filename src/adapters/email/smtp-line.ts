@@ -122,12 +122,11 @@ export class IdleLines {
     }
   }
 
-  /** Keeps a line for the next message, for `idleMs`; or says good-bye. */
+  /** Keeps a line, though it may break meanwhile (`take`), for the next message, for `idleMs`; or says good-bye. */
   put(line: SmtpLine): void {
     if (this.#isClosed || !line.isFit) return line.quit();
     const entry = { line, timer: setTimeout(() => this.#drop(entry), this.idleMs) };
     this.#idle.push(entry);
-    line.broken.catch(() => this.#drop(entry));
   }
 
   close(): void {

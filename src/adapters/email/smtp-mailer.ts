@@ -67,7 +67,7 @@ function recipientOf(message: RawMessage, onlyTo: OnlyTo | undefined): string | 
 }
 
 /** What a conversation came to; `isStale`: the line had been idle, and the server did not hear the message: another line may carry it. */
-type Talked = { readonly result: MailResult; readonly isStale?: true };
+type Talked = { readonly result: MailResult; readonly isStale: boolean };
 
 /** One message over one line. */
 async function converse(
@@ -86,14 +86,14 @@ async function converse(
   const wasUsed = line.isUsed;
   try {
     const { serverMessageId } = await Promise.race([line.broken, deadline.passed, line.carry(message.envelope, body)]);
-    return { result: { kind: "accepted", ...(serverMessageId !== undefined && { serverMessageId }) } };
+    return { result: { kind: "accepted", ...(serverMessageId !== undefined && { serverMessageId }) }, isStale: false };
   } catch (error) {
     // Whoever asked the fence must have its answer before the result is known: it writes the row.
     await body.abandon();
     const { responseCode } = error as SmtpError;
     // A definite no is one on any line, but for "I am closing this connection".
     const isStale = wasUsed && body.phase === "before" && (responseCode === undefined || responseCode === 421);
-    return { result: resultOf(error, body.phase), ...(isStale && { isStale }) };
+    return { result: resultOf(error, body.phase), isStale };
   } finally {
     deadline.clear();
   }

@@ -20,7 +20,7 @@ export const COUNTED = ["claimed", "wire", "sent", "unknown", "held", "resolved"
  * still within a transaction, and the processes' own clocks differ.
  */
 export function postgresLedger(seen: SeenCounts = new SeenCounts()): Ledger {
-  /** A claim's row, unless the count that it got was given out before: then the database was put back, and the claim is taken back. */
+  /** A claim's row, unless the count that it got was given out before: then the database was put back, and nobody has claimed. */
   const claimed = async (
     tx: Tx,
     statement: string,

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { StoreUnavailable } from "../../ports/transactions.js";
+import { isAway } from "../../ports/away.js";
 import type { Logger } from "../logger.js";
 
 export interface PollLoop {
@@ -64,7 +64,6 @@ export async function runPollLoop(loop: PollLoop, signal: AbortSignal, logger: L
 
 /** What is away is a line; what is broken has its stack. */
 function logFailure(logger: Logger, name: string, error: unknown): void {
-  const isAway = error instanceof StoreUnavailable || (error instanceof Error && error.name === "TemporalUnavailable");
-  if (isAway) logger.warn({ loop: name }, `${name}: ${error.message}; trying again until it works`);
+  if (isAway(error)) logger.warn({ loop: name }, `${name}: ${error.message}; trying again until it works`);
   else logger.error({ loop: name, err: error }, `${name}: failed; trying again until it works`);
 }

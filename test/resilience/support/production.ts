@@ -5,6 +5,8 @@ import { mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { Client, Connection } from "@temporalio/client";
+import postgres from "postgres";
 import { inject } from "vitest";
 import { type Desk, startDesk } from "../../../src/local/desk.js";
 import { freePort } from "../../../src/local/free-port.js";
@@ -41,6 +43,23 @@ export interface Production {
   timeline(run: string): Promise<string[]>;
   mailsTo(account: string): readonly string[];
   stop(): Promise<void>;
+}
+
+/** What the processes keep, past their entrances. */
+export interface Insides {
+  readonly sql: postgres.Sql;
+  readonly temporal: Client;
+  close(): Promise<void>;
+}
+
+export async function openInsides({ database }: Production): Promise<Insides> {
+  const sql = postgres(database.url, { max: 1, onnotice: () => {} });
+  const connection = await Connection.connect({ address: inject("temporalAddress") as string });
+  const close = async () => {
+    await connection.close();
+    await sql.end();
+  };
+  return { sql, temporal: new Client({ connection }), close };
 }
 
 export interface Run {
