@@ -102,6 +102,26 @@ describe("e-mail", () => {
     expect(stage.mailer.inbox).toHaveLength(1);
   });
 
+  test("walked once more, a mail that was deferred and then taken back, or left out, was deferred first", async () => {
+    const night = T0 + 12 * HOUR;
+    const first = await stage.outcome(run, email("welcome"), night);
+    if (first.kind !== "deferred") throw new Error(first.kind);
+    const second = await stage.outcome(run, email("news"), night);
+    if (second.kind !== "deferred") throw new Error(second.kind);
+    const skipped = await stage.outcome(run, email("news"), second.staleAt + HOUR);
+    expect(skipped).toMatchObject({ kind: "emailed", deliveries: [{ result: "skipped", reason: "stale" }] });
+    const leave = command("!leave", { kind: "leave", outcome: "void", openTasks: "cancel", deferredEmail: "cancel" });
+    await stage.outcome(run, leave, night + HOUR);
+    expect(await stage.outcome(run, email("welcome"), night)).toEqual(first);
+    expect(await stage.outcome(run, email("news"), night)).toEqual(second);
+    expect(await stage.outcome(run, email("news"), second.staleAt + HOUR)).toEqual(skipped);
+    expect(await stage.outcome(run, email("welcome"), first.until)).toMatchObject({
+      kind: "emailed",
+      deliveries: [{ result: "skipped" }],
+    });
+    expect(stage.mailer.inbox).toHaveLength(0);
+  });
+
   test("nobody to write to: a task for the CSM, once, and no delivery", async () => {
     const to = { kind: "role", role: "admin" } as const;
     expect(await stage.outcome(run, email("hello", { to }))).toEqual({ kind: "emailed", at: T0, deliveries: [] });

@@ -44,7 +44,7 @@ afterAll(async () => {
 
 test(`a campaign of ${ACCOUNTS}: the command is killed on the way and given again, workers are killed ${KILLS} times while they hand it to Temporal: all are begun, none twice`, async () => {
   const startedAt = performance.now();
-  const ids = Array.from({ length: ACCOUNTS }, (_, n) => `acme-${n}`);
+  const ids = Array.from({ length: ACCOUNTS }, (_, n) => `camp-${n}`);
   for (let from = 0; from < ids.length; from += 500) {
     const batches = ids.slice(from, from + 500).map((id) => customers(id) as Record<string, unknown[]>);
     const batch = { users: batches[0]?.["users"], accounts: batches.flatMap((one) => one["accounts"]) };

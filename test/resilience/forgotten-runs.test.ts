@@ -33,7 +33,7 @@ afterAll(async () => {
 
 test(`${ACCOUNTS} runs, each event three times, and three times again after Temporal has forgotten them (seed ${SEED}): each took effect once`, async () => {
   const random = randomFrom(SEED);
-  const ids = Array.from({ length: ACCOUNTS }, (_, n) => `acme-${n}`);
+  const ids = Array.from({ length: ACCOUNTS }, (_, n) => `forgotten-${n}`);
   const startedAt = performance.now();
   for (let from = 0; from < ids.length; from += 200) {
     const batches = ids.slice(from, from + 200).map((id) => customers(id) as Record<string, unknown[]>);

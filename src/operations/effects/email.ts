@@ -357,12 +357,14 @@ async function performMail(
 }
 
 /**
- * What was said of a mail that, by the run's clock, is sent later than now: a stretch of many days, whose answer was lost with its worker, is walked
- * once more, and comes to that instant in its turn. Only where the domain's clock outruns the real one; undefined: it wasn't deferred.
+ * What was said of a mail that, by the run's clock, still waits now, and is sent, left out or taken back later: a stretch of many days, whose answer was
+ * lost with its worker, is walked once more, and comes to that instant in its turn. Only where the domain's clock outruns the real one; undefined: it
+ * wasn't deferred.
  */
 async function deferredAgain(scene: Scene, command: EmailCommand, row: DeliveryRow): Promise<MailOutcome | undefined> {
   const now = scene.now();
-  if (row.sentAt === null || row.sentAt <= now) return undefined;
+  const overAt = row.sentAt ?? row.deferredUntil;
+  if (overAt === null || overAt <= now) return undefined;
   const contact = (await scene.contacts()).find(({ id }) => id === row.contactId);
   const policy = await scene.policy();
   const found = await scene.ports.store.read((tx) => groundsOf(scene, tx, command, policy, row, contact, now));
