@@ -9,16 +9,22 @@ import { UsageFault } from "./answer.js";
 /** Written by `waypost dev` and `npm run demo` while they run: how other commands reach that system. 0600: it has passwords. */
 export const CONNECTION_FILE = join(".waypost", "connection.json");
 
-/** The environment, and under it what a local system that runs in this folder has told. Variables that are set win. */
+/**
+ * The environment; where it names no database, with what the local system of this folder has told, which wins. Never half of each: a demo's
+ * clock would send an installation's mail at the wrong time.
+ */
 export function sourceEnvironment(): Record<string, string | undefined> {
+  const set = Object.fromEntries(
+    Object.entries(process.env).filter(([, value]) => value !== undefined && value !== ""),
+  );
+  if (set["DATABASE_URL"] !== undefined) return set;
   let local: Record<string, string> = {};
   try {
     local = JSON.parse(readFileSync(CONNECTION_FILE, "utf8")) as Record<string, string>;
   } catch {
     // No local system: the environment alone.
   }
-  const set = Object.entries(process.env).filter(([, value]) => value !== undefined && value !== "");
-  return { ...local, ...Object.fromEntries(set) };
+  return { ...set, ...local };
 }
 
 /**

@@ -50,6 +50,22 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+test("the environment names the installation, else the local system of the folder; never half of each", async () => {
+  await writeFiles(folder, {
+    ".waypost/connection.json": JSON.stringify({
+      ...environment,
+      WAYPOST_CLOCK: "of a demo",
+      SMTP_URL: "and its mail",
+    }),
+  });
+  expect((await waypost("health", "a-1")).stderr).toBe("");
+  const local = await runWaypost(["health", "a-1"], {}, folder);
+  expect([local.code, local.stderr]).toEqual([2, expect.stringContaining("WAYPOST_CLOCK")]);
+  await writeFiles(folder, { ".waypost/connection.json": JSON.stringify(environment) });
+  expect((await runWaypost(["health", "a-1"], { TEMPORAL_ADDRESS: "of another" }, folder)).stderr).toBe("");
+  rmSync(join(folder, ".waypost"), { recursive: true });
+});
+
 describe("health", () => {
   test("no such account, not measured yet, measured now: three answers", async () => {
     const none = await waypost("health", "nobody");
