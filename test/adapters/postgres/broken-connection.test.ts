@@ -158,6 +158,61 @@ function gate() {
   return { passed, open: () => open() };
 }
 
+test("where BEGIN fails nothing of the transaction is kept, though its first statement travels with it", async () => {
+  const to = new URL(fresh.url);
+  let spoilt = 0;
+  const together: boolean[] = [];
+  const door = createServer((near) => {
+    const far = connect(Number(to.port), to.hostname);
+    far.on("error", () => near.destroy());
+    near.on("error", () => far.destroy());
+    far.pipe(near);
+    near.on("data", (bytes: Buffer) => {
+      const at = bytes.indexOf("Q\0\0\0\vbegin \0");
+      if (at >= 0) together.push(bytes.length > at + 12);
+      if (at >= 0 && spoilt > 0) {
+        spoilt -= 1;
+        bytes.write("bogus ", at + 5);
+      }
+      far.write(bytes);
+    });
+  });
+  await new Promise<void>((resolve) => door.listen(0, "127.0.0.1", () => resolve()));
+  const url = new URL(fresh.url);
+  url.host = `127.0.0.1:${(door.address() as AddressInfo).port}`;
+  const own = openDatabase(url.toString(), { poolMax: 1 });
+  const kept = () => database.read((tx) => inside(tx).execute(sql`select who from unbegun order by who`));
+  const add = (tx: Tx, who: string) => inside(tx).execute(sql`insert into unbegun values (${who})`);
+  const lookAndAdd = (who: string, more: (tx: Tx) => Promise<unknown>[]) =>
+    own.transaction(async (tx) => {
+      await Promise.all([own.lockAccounts(tx, ["acme"]), inside(tx).execute(sql`select 1`), ...more(tx)]);
+      await add(tx, who);
+    });
+  try {
+    await own.read((tx) => inside(tx).execute(sql`create table unbegun (who text)`));
+    await lookAndAdd("a", () => []);
+    const beside: ((who: string) => (tx: Tx) => Promise<unknown>[])[] = [
+      () => () => [],
+      (who) => (tx) => [add(tx, who), inside(tx).execute(sql`select 2`), add(tx, who)],
+    ];
+    for (const more of beside) {
+      spoilt = 1;
+      await expect(lookAndAdd("lost", more("lost"))).rejects.toThrow();
+      expect(spoilt).toBe(0);
+    }
+    spoilt = 1;
+    await expect(own.transaction((tx) => add(tx, "lost"))).rejects.toThrow();
+    // The same connection does the next one, whole.
+    await lookAndAdd("b", (tx) => [add(tx, "c")]);
+    await own.transaction((tx) => add(tx, "d"));
+    expect(await kept()).toEqual(["a", "b", "c", "d"].map((who) => ({ who })));
+    expect(together).toEqual([true, true, true, false, true, false]);
+  } finally {
+    await own.close();
+    door.close();
+  }
+});
+
 test("a connection that breaks while the driver asks for its array types fails who waits for it, and nobody else", async () => {
   const unhandled: unknown[] = [];
   const note = (error: unknown) => void unhandled.push(error);
