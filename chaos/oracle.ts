@@ -181,7 +181,11 @@ async function judgeWith(sql: postgres.Sql, evidence: Evidence): Promise<Verdict
     if (isDaily(row) && row.moves === true) continue;
     if (
       ["claimed", "wire", "retry"].includes(row.status) ||
-      (row.status === "pending" && (row.deferred ?? 0) < evidence.now && row.deferred !== null)
+      // A parked run waits for a person, and its mail with it.
+      (row.status === "pending" &&
+        row.deferred !== null &&
+        row.deferred < evidence.now &&
+        !parked.has(row.run_id ?? ""))
     ) {
       lost += 1;
       broken.push({ what: `left as ${row.status}`, run: row.run_id, key: row.key, detail: row.reason ?? "" });

@@ -26,21 +26,23 @@ export function nextToHear(m: Machine): RunEvent | undefined {
 }
 
 /**
- * What a run whose worker died has done itself, in a stretch that is walked again, it is told of before it has come to it: it hears of it where it comes to it. Only
- * a run itself cancels its tasks.
+ * What came of a stretch whose worker died, and that is walked again, the run is told of before it has come to it: it hears of it where it comes to it. So what it has
+ * done itself (only a run cancels its tasks), and what somebody did with a task that it has yet to open.
  */
 function isAheadOfItsCause(m: Machine, { id, name, payload }: RunEvent): boolean {
   if (name === SYSTEM_EVENTS.factsChanged || name === SYSTEM_EVENTS.milestoneReached) {
     const cause = id.slice(id.indexOf("/") + 1);
     return commandsOf(m).some(({ command }) => cause === `${m.state.run.id}|${command.key}`);
   }
-  if (name !== SYSTEM_EVENTS.taskClosed || payload["status"] !== "cancelled") return false;
-  const { task, step } = payload;
-  return (
-    m.state.steps[String(step)]?.["task"] !== task ||
-    Object.values(m.state.openTasks).some((open) => open.task === task) ||
-    Object.values(m.state.chores).some((chore) => chore.kind === "withdraw_task" && chore.task === task)
+  if (name !== SYSTEM_EVENTS.taskClosed) return false;
+  const { task, step, status } = payload;
+  const isKnown = m.state.steps[String(step)]?.["task"] === task;
+  const isOpen = Object.values(m.state.openTasks).some((open) => open.task === task);
+  if (status !== "cancelled") return !isKnown && !isOpen && m.index.byId.get(String(step))?.kind === "task";
+  const isToBeCancelled = Object.values(m.state.chores).some(
+    (chore) => chore.kind === "withdraw_task" && chore.task === task,
   );
+  return !isKnown || isOpen || isToBeCancelled;
 }
 
 /** Handles an event of the inbox, whose time has come. */

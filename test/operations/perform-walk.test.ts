@@ -1,11 +1,14 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { newRun } from "../../src/engine/advance.js";
+import type { RunEvent } from "../../src/engine/event.js";
 import type { Plan } from "../../src/engine/plan.js";
 import { type Driver, walk } from "../../src/engine/walk.js";
+import { eventScopeOf } from "../../src/operations/event-scope.js";
 import { performRequest, persistRequest } from "../../src/operations/perform.js";
 import { pollDue } from "../../src/operations/poll-due.js";
 import { actOnTask } from "../../src/operations/tasks/act-on-task.js";
 import { deskDue } from "../../src/operations/tasks/desk-due.js";
+import type { RunRow } from "../../src/ports/runs.js";
 import { HOUR, openStage, PLAN, type Stage, T0 } from "./support/stage.js";
 
 let stage: Stage;
@@ -200,4 +203,85 @@ test("an exit whose worker dies right before the run is closed takes effect when
   expect(state).toMatchObject({ phase: "ended", outcome: "left" });
   const lines = await stage.store.read((tx) => stage.store.runs.timeline(tx, id));
   expect(lines.map(({ kind }) => kind)).toEqual(["run.started", "wait.began", "run.exited"]);
+});
+
+test("who completes a task whose worker dies right behind opening it has completed it", async () => {
+  const plan: Plan = {
+    ...PLAN,
+    hash: "plan-quick",
+    steps: [
+      {
+        kind: "task",
+        path: "call",
+        id: "call",
+        title: "Call {{ account.name }}",
+        for: { kind: "csm" },
+        due: { amount: 1, unit: "bd" },
+        dueIf: [],
+        required: true,
+        escalate: [],
+        remind: [],
+        snoozeLimit: 2,
+        outcomes: ["good", "bad"],
+        wait: { within: { amount: 5, unit: "bd" }, otherwise: [{ kind: "end", path: "call/late", outcome: "late" }] },
+      },
+      { kind: "end", path: "end", outcome: "called" },
+    ],
+  };
+  await stage.publish(plan);
+  for (const how of ["found", "told"]) {
+    const account = `quick-${how}`;
+    await stage.account(account, {});
+    const id = `run/onboarding/${account}/k/1`;
+    const began = stage.clock.now();
+    await stage.run({ id, accountId: account, startedAt: began, status: "starting" }, plan);
+    const identity = { playbook: plan.playbook, subject: "account", subjectId: account, accountId: account } as const;
+    let idles = 0;
+    const usual = driver(async () => {
+      idles += 1;
+      if (idles > 5) throw new Error("it stands still");
+    });
+    let told: RunEvent[] = [];
+
+    let dies = 1;
+    const { store } = stage.ports;
+    const record: typeof store.runs.record = async (...what) => {
+      dies -= 1;
+      if (dies < 0) return store.runs.record(...what);
+      const [open] = await store.read((tx) => stage.ports.tasks.list(tx, { runId: id, status: ["open"] }));
+      stage.clock.moveTo(began + HOUR);
+      const done = await actOnTask(stage.ports, {
+        task: open?.id as string,
+        actor: { id: "ann" },
+        action: { kind: "complete", outcome: "good" },
+      });
+      expect(done.kind).toBe("done");
+      if (how === "told")
+        told = await store.read(async (tx) => {
+          const run = (await store.runs.get(tx, id)) as RunRow;
+          return [...(await store.events.undelivered(tx, eventScopeOf(run, plan), stage.clock.now()))];
+        });
+      throw new Error("its worker died");
+    };
+    const runs: typeof store.runs = Object.create(store.runs, { record: { value: record } });
+    const ports = { ...stage.ports, store: Object.create(store, { runs: { value: runs } }) as typeof store };
+    const run = () =>
+      walk(plan, newRun(plan, { ...identity, id, key: "k", startedAt: began }), {
+        ...usual,
+        perform: (request) => performRequest(ports, { ...request, durable: 0 }),
+        arrived: () => told.splice(0),
+      });
+    await expect(run()).rejects.toThrow("its worker died");
+    const state = await run();
+
+    expect([dies, state.phase, state.outcome]).toEqual([-1, "ended", "called"]);
+    const lines = await stage.store.read((tx) => stage.store.runs.timeline(tx, id));
+    expect(lines.map(({ kind }) => kind)).toEqual([
+      "run.started",
+      "task.opened",
+      "task.closed",
+      "wait_for.met",
+      "run.ended",
+    ]);
+  }
 });
