@@ -7,7 +7,7 @@ import type { FactValue } from "../../src/expression/expression.js";
 import { instantAt } from "../../src/values/zone.js";
 import { randomCase, randomFrom } from "../support/random-plans.js";
 import { planFrom, wait } from "./plans.js";
-import { event, linesOf, rehearse, RUN, START, type Rehearsal } from "./rehearse.js";
+import { event, linesOf, rehearse, RUN, START, type Rehearsal, taskOf } from "./rehearse.js";
 
 const SEEDS = Number(process.env["WAYPOST_RANDOM_CASES"] ?? 150);
 const FIRST = Number(process.env["WAYPOST_SEED"] ?? 1);
@@ -51,7 +51,7 @@ async function storyOf(seed: number) {
         id: `${command.key}/closed`,
         name: "task.closed",
         at: later,
-        payload: { ...payload, status: "done", outcome: next() < 0.5 ? "good" : "bad" },
+        payload: { ...payload, task: taskOf(command.key), status: "done", outcome: next() < 0.5 ? "good" : "bad" },
       });
     if (command.kind === "email")
       events.push({ id: `${command.key}/replied/${at}`, name: "email.replied", at: later, payload });

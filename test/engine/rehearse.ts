@@ -167,7 +167,7 @@ export async function rehearse(plan: Plan, how: Rehearsal = {}): Promise<Rehears
         return {
           kind: "task_opened",
           at: asOf,
-          task: `task-${command.key}`,
+          task: taskOf(command.key),
           assignee: "u1",
           due: addDuration(asOf, command.due, zone, STANDARD_CALENDAR),
         };
@@ -267,7 +267,12 @@ export async function story(plan: Plan, how: Rehearsal = {}): Promise<string> {
 
 let count = 0;
 
-/** An event of a given name and time. */
+/** The task that a command opens. */
+export function taskOf(commandKey: string): string {
+  return `task-${commandKey}`;
+}
+
+/** An event of a given name and time; a task's closing is about the task that the command of its `key` opens. */
 export function event(
   name: string,
   when: string | Instant,
@@ -275,5 +280,7 @@ export function event(
   more: Partial<ToldEvent> = {},
 ): ToldEvent {
   count += 1;
-  return { id: `e${count}`, name, at: typeof when === "number" ? when : at(when), payload, ...more };
+  const isClosing = name === "task.closed" && payload["key"] !== undefined;
+  const told = isClosing ? { task: taskOf(String(payload["key"])), ...payload } : payload;
+  return { id: `e${count}`, name, at: typeof when === "number" ? when : at(when), payload: told, ...more };
 }
