@@ -27,13 +27,15 @@ export function nextToHear(m: Machine): RunEvent | undefined {
 
 /**
  * What came of a stretch whose worker died, and that is walked again, the run is told of before it has come to it: it hears of it where it comes to it. So what it has
- * done itself (only a run cancels its tasks), and what somebody did with a task that it has yet to open.
+ * done itself (only a run cancels its tasks), what somebody did with a task that it has yet to open, and the hold of a run that it has yet to play.
  */
 function isAheadOfItsCause(m: Machine, { id, name, payload }: RunEvent): boolean {
   if (name === SYSTEM_EVENTS.factsChanged || name === SYSTEM_EVENTS.milestoneReached) {
     const cause = id.slice(id.indexOf("/") + 1);
     return commandsOf(m).some(({ command }) => cause === `${m.state.run.id}|${command.key}`);
   }
+  if ((name === SYSTEM_EVENTS.held || name === SYSTEM_EVENTS.released) && payload["played"] !== undefined)
+    return !Object.values(m.state.steps).some(({ run }) => run === payload["played"]);
   if (name !== SYSTEM_EVENTS.taskClosed) return false;
   const { task, step, status } = payload;
   const isKnown = m.state.steps[String(step)]?.["task"] === task;

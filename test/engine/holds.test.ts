@@ -15,6 +15,7 @@ import {
   waitUntil,
   parallel,
 } from "./plans.js";
+import type { Step } from "../../src/engine/plan.js";
 import { at, event, rehearse, START, story } from "./rehearse.js";
 
 const held = (when: string, hold = "operator") => event("run.held", when, { hold });
@@ -268,4 +269,35 @@ test("releasing what is not held, and holding twice by one name, is nothing", as
     2026-03-03 09:00 run.ended outcome=completed"
   `);
   expect(START).toBe(at("2026-03-02T09:00"));
+});
+
+test("a run is held by one that it plays from where it plays it: what led there is done first", async () => {
+  const rescue: Step = { kind: "play", id: "rescue", path: "", playbook: "q", with: {} };
+  const plan = planFrom([wait("w", "1d"), slack("x"), rescue, slack("y")]);
+  const payload = { hold: "playbook:q", played: "run-rescue" };
+  const held = event("run.held", "2026-03-03T09:00", payload);
+  for (const tell of ["perform", "signal", "ahead"] as const) {
+    const released = event("run.released", "2026-03-05T09:00", payload);
+    expect(await story(plan, { tell, events: [held, released] })).toMatchInlineSnapshot(`
+      "2026-03-02 09:00 wait.began w until=2026-03-03 09:00
+      2026-03-03 09:00 wait.over w
+      2026-03-03 09:00 slack.posted x to=u1
+      2026-03-03 09:00 play.started rescue playbook=q
+      2026-03-03 09:00 run.held hold=playbook:q
+      2026-03-05 09:00 run.released hold=playbook:q held_since=2026-03-03 09:00
+      2026-03-05 09:00 slack.posted y to=u1
+      2026-03-05 09:00 run.ended outcome=completed"
+    `);
+    const atOnce = event("run.released", "2026-03-03T09:00", payload);
+    expect(await story(plan, { tell, events: [held, atOnce] })).toMatchInlineSnapshot(`
+      "2026-03-02 09:00 wait.began w until=2026-03-03 09:00
+      2026-03-03 09:00 wait.over w
+      2026-03-03 09:00 slack.posted x to=u1
+      2026-03-03 09:00 play.started rescue playbook=q
+      2026-03-03 09:00 run.held hold=playbook:q
+      2026-03-03 09:00 run.released hold=playbook:q held_since=2026-03-03 09:00
+      2026-03-03 09:00 slack.posted y to=u1
+      2026-03-03 09:00 run.ended outcome=completed"
+    `);
+  }
 });

@@ -61,7 +61,7 @@ async function tellRuns(scene: Scene, tx: Tx, playbook: string, name: string): P
       at: Math.max(at, other.startedAt),
       accountId: run.accountId,
       runId: other.id,
-      payload: { hold: `playbook:${run.playbook}` },
+      payload: { hold: `playbook:${run.playbook}`, ...(run.parent?.run === other.id && { played: run.id }) },
       source: "run",
     });
   }
