@@ -377,13 +377,14 @@ async function judgeWith(sql: postgres.Sql, evidence: Evidence): Promise<Verdict
           at: created,
           why: FATES.get(status) as string,
         })),
-      // What our own people are still at when it is judged comes too late in any case.
-      ...(await sql`select id, account_id, extract(epoch from opened_at)::float8 * 1000 as opened from tasks`).flatMap(
-        ({ id, account_id, opened }) =>
-          (people.underWay.get(id as string) ?? 0) > 0
-            ? [{ account: account_id as string, at: opened as number, why: "somebody still at a task" }]
-            : [],
-      ),
+      // What our own people are still at when it is judged, or came to when it was no longer to be done, comes too late in any case.
+      ...(
+        await sql`select id, account_id, status, extract(epoch from opened_at)::float8 * 1000 as opened, extract(epoch from closed_at)::float8 * 1000 as closed from tasks`
+      ).flatMap(({ id, account_id, status, opened, closed }) => {
+        const isLate = status === "cancelled" && (people.reactedAt.get(id as string) ?? 0) > (closed as number);
+        const why = (people.underWay.get(id as string) ?? 0) > 0 ? "somebody still at a task" : isLate ? TOO_LATE : "";
+        return why === "" ? [] : [{ account: account_id as string, at: opened as number, why }];
+      }),
     ],
   });
   for (const { account, story, ...one } of rehearsal.broken) {
@@ -413,7 +414,7 @@ async function judgeWith(sql: postgres.Sql, evidence: Evidence): Promise<Verdict
   };
 }
 
-const ENDS = /^run\.(ended|exited|goal_met|stopped)/;
+const TOO_LATE = "people who came when their task was no longer to be done";
 
 /** What becomes of a message that the simulator knows nothing of. */
 const FATES: ReadonlyMap<string, string> = new Map([

@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 
 /** Enough for a few lines, whatever the size of the log. */
-const WINDOW_BYTES = 8_192;
+const WINDOW_BYTES = 32_768;
 
 /**
  * The last `count` non-empty lines of a log file, joined by " | "; a log shorter than that as it is, a missing or empty

@@ -147,11 +147,13 @@ async function tryStart(
   const stop = () => endServer(server, options);
   const failed = async (reason: string): Promise<Attempt> => {
     await stop();
-    const said = lastLines(logPath, 5, from);
+    // It takes further ports itself, and where one is gone it panics: the reason stands above its stack.
+    const whole = lastLines(logPath, 500, from);
+    const said = /panic: [^|]*[^| ]/.exec(whole)?.[0] ?? lastLines(logPath, 5, from);
     return {
       kind: "failed",
       reason: `${reason}: ${said}`,
-      isPortTaken: /address already in use|port .* is not free/i.test(said),
+      isPortTaken: /address already in use|port .* is not free/i.test(whole),
     };
   };
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -76,6 +76,25 @@ test("a server from outside is used as it is, without asking for a CLI", async (
   } finally {
     await server.stop();
   }
+});
+
+test("a server that lost the race for one of its own ports, and said so above a long stack, is started again", async () => {
+  const { path } = await findCli();
+  const once = join(folder, "once.sh");
+  const stack = Array.from({ length: 40 }, (_, n) => `github.com/spf13/cobra@v1.9.1/command.go:${n}`).join("\n");
+  writeFileSync(
+    once,
+    `#!/bin/sh\nif [ ! -e "$0.done" ]; then touch "$0.done"; cat >&2 <<'SAID'\npanic: listen tcp 127.0.0.1:1: bind: address already in use\n${stack}\nSAID\nexit 2; fi\nexec "${path}" "$@"\n`,
+    { mode: 0o755 },
+  );
+  const options = { folder, log: () => {}, environment: {}, uiPort: "none" as const };
+  const server = await startTemporal({ ...options, findCli: async () => ({ path: once }) });
+  await server.stop();
+
+  writeFileSync(once, "#!/bin/sh\necho 'panic: no memory' >&2\nseq 1 50 >&2\nexit 2\n");
+  await expect(startTemporal({ ...options, findCli: async () => ({ path: once }) })).rejects.toThrow(
+    /^Temporal did not start: it ended at once: panic: no memory \(log/,
+  );
 });
 
 test("a page port that is taken is said at once, with the server's own words", async () => {
