@@ -381,7 +381,8 @@ async function judgeWith(sql: postgres.Sql, evidence: Evidence): Promise<Verdict
       ...(
         await sql`select id, account_id, status, extract(epoch from opened_at)::float8 * 1000 as opened, extract(epoch from closed_at)::float8 * 1000 as closed from tasks`
       ).flatMap(({ id, account_id, status, opened, closed }) => {
-        const isLate = status === "cancelled" && (people.reactedAt.get(id as string) ?? 0) > (closed as number);
+        const isLate =
+          status === "cancelled" && (people.reactedAt.get(id as string) ?? evidence.now) > (closed as number);
         const why = (people.underWay.get(id as string) ?? 0) > 0 ? "somebody still at a task" : isLate ? TOO_LATE : "";
         return why === "" ? [] : [{ account: account_id as string, at: opened as number, why }];
       }),
