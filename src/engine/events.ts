@@ -27,15 +27,24 @@ export function nextToHear(m: Machine): RunEvent | undefined {
 
 /**
  * What came of a stretch whose worker died, and that is walked again, the run is told of before it has come to it: it hears of it where it comes to it. So what it has
- * done itself (only a run cancels its tasks), what somebody did with a task that it has yet to open, and the hold of a run that it has yet to play.
+ * done itself (only a run cancels its tasks), what somebody did with a task that it has yet to open, and the hold of a run that it has yet to play, with
+ * its end.
  */
-function isAheadOfItsCause(m: Machine, { id, name, payload }: RunEvent): boolean {
+function isAheadOfItsCause(m: Machine, event: RunEvent): boolean {
+  const { id, name, payload } = event;
   if (name === SYSTEM_EVENTS.factsChanged || name === SYSTEM_EVENTS.milestoneReached) {
     const cause = id.slice(id.indexOf("/") + 1);
     return commandsOf(m).some(({ command }) => cause === `${m.state.run.id}|${command.key}`);
   }
-  if ((name === SYSTEM_EVENTS.held || name === SYSTEM_EVENTS.released) && payload["played"] !== undefined)
-    return !Object.values(m.state.steps).some(({ run }) => run === payload["played"]);
+  if (name === SYSTEM_EVENTS.held) {
+    const { played } = payload;
+    return played !== undefined && !Object.values(m.state.steps).some(({ run }) => run === played);
+  }
+  if (name === SYSTEM_EVENTS.released) {
+    // By whoever was the last to hold it: it need not be the one that was played.
+    const before = m.state.inbox.slice(0, m.state.inbox.indexOf(event));
+    return before.some((one) => one.payload["hold"] === payload["hold"] && isAheadOfItsCause(m, one));
+  }
   if (name !== SYSTEM_EVENTS.taskClosed) return false;
   const { task, step, status } = payload;
   const isKnown = m.state.steps[String(step)]?.["task"] === task;

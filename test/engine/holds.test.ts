@@ -288,7 +288,8 @@ test("a run is held by one that it plays from where it plays it: what led there 
       2026-03-05 09:00 slack.posted y to=u1
       2026-03-05 09:00 run.ended outcome=completed"
     `);
-    const atOnce = event("run.released", "2026-03-03T09:00", payload);
+    // Released by another run of the playbook: the last of them that holds.
+    const atOnce = event("run.released", "2026-03-03T09:00", { hold: "playbook:q" });
     expect(await story(plan, { tell, events: [held, atOnce] })).toMatchInlineSnapshot(`
       "2026-03-02 09:00 wait.began w until=2026-03-03 09:00
       2026-03-03 09:00 wait.over w

@@ -20,7 +20,7 @@ import { DAY, PLAN, T0 } from "./support/stage.js";
 const SEED = seedOr(3);
 const RUNS = Number(process.env["WAYPOST_RANDOM_CASES"] ?? 60);
 /** How long, at most, into a run's three mails somebody leaves. */
-const LEAVES_WITHIN_MS = 700;
+const LEAVES_WITHIN_MS = 300;
 
 /** How a run's mail comes to an end. */
 const WAYS = ["unsubscribe", "exit", "goal", "stop"] as const;
