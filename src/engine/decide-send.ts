@@ -43,6 +43,8 @@ export interface SendInput {
   readonly isHeld: boolean;
   /** When mails to this person that count were accepted or begun (also what is under way or unknown), over all playbooks. Any order. */
   readonly counted: readonly Instant[];
+  /** How many of them may turn out not to have gone: under way, or of unknown fate. */
+  readonly unsettled: number;
   /** Other mails that wait to go to this person, count, and are not stale. */
   readonly waiting: readonly WaitingMail[];
   readonly priority: number;
@@ -232,8 +234,11 @@ function capHindrance(input: SendInput, at: Instant): Hindrance | undefined {
   const inWindow = input.counted.filter((sentAt) => sentAt > at - perMs).sort((a, b) => a - b);
   if (inWindow.length >= messages) {
     // Enough of the oldest must have left the window for one place to be free.
-    const leaving = inWindow[inWindow.length - messages];
-    return { reason: "capped", until: (leaving ?? at) + perMs };
+    const until = (inWindow[inWindow.length - messages] ?? at) + perMs;
+    // The place of one that the server refuses is free at once: whoever is first among those that wait has it, not who comes by.
+    return inWindow.length - input.unsettled < messages
+      ? { reason: "capped", until: Math.min(until, at + RECHECK_MS), isOpenEnded: true }
+      : { reason: "capped", until };
   }
   const ahead = input.waiting.filter((mail) => goesBefore(mail, input));
   if (inWindow.length + ahead.length < messages) return undefined;

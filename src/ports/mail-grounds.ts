@@ -41,6 +41,8 @@ export interface MailFindings {
   readonly lastSentAt?: Instant;
   /** When counted mails to the contact were begun, oldest first: accepted, under way or unknown. */
   readonly counted: readonly Instant[];
+  /** How many of them may turn out not to have gone: under way, or of unknown fate. */
+  readonly unsettled: number;
   /** Other counted mails that wait for the contact at the instant, by key. */
   readonly waiting: readonly { readonly key: string; readonly priority: number; readonly until?: Instant }[];
   /** There is a task in the mail's place. */

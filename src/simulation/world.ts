@@ -451,6 +451,7 @@ export class SimulatedWorld {
       isKillSwitchOn: false,
       isHeld: command.exiting ? false : this.isHeld(run),
       counted: others.flatMap((one) => (one.sentAt !== undefined && !exempt(one.category) ? [one.sentAt] : [])),
+      unsettled: 0,
       waiting: others
         .filter(
           (one) => one.status === "pending" && !exempt(one.category) && (one.staleAt === undefined || one.staleAt > at),

@@ -48,6 +48,7 @@ const input: fc.Arbitrary<SendInput> = fc
       isKillSwitchOn: false,
       isHeld: false,
       counted: ages.map((age) => now - age),
+      unsettled: 0,
       waiting: [],
       priority: 50,
       key,

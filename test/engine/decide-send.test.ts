@@ -22,6 +22,7 @@ function input(more: Partial<SendInput> = {}): SendInput {
     isKillSwitchOn: false,
     isHeld: false,
     counted: [],
+    unsettled: 0,
     waiting: [],
     priority: 50,
     key: "run-1|welcome|c-1",
@@ -149,6 +150,9 @@ describe("the cap of 3 in 7 × 24 h", () => {
     ["send", { counted, category: SERVICE }],
     // A place is free on Saturday: then the next opening.
     ["capped until 2026-03-09T08:00:00.000Z", { counted: [NOW - 3 * 24 * HOUR, NOW - HOUR, NOW], sendWithin }],
+    // One of the three is still under way: it may not go.
+    ["capped until 2026-03-03T10:00:00.000Z", { counted, unsettled: 1 }],
+    ["capped until 2026-03-04T09:00:00.000Z", { counted: [NOW - 6.5 * 24 * HOUR, ...counted], unsettled: 1 }],
     // One place left, and a mail of higher priority waits.
     ["capped until 2026-03-03T10:00:00.000Z", { counted: counted.slice(1), waiting: [{ key: "x", priority: 70 }] }],
     [

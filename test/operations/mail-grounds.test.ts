@@ -33,6 +33,7 @@ const NOTHING = {
   suppressions: [],
   holders: [],
   counted: [],
+  unsettled: 0,
   waiting: [],
   hasTask: false,
 };
@@ -55,13 +56,18 @@ test("what counts against a person's cap, and what waits beside it", async () =>
     ]);
     for (const key of ["a", "b", "e", "f"]) await ledger.claim(tx, key, "t", 1_000, T0);
   });
-  expect(await asked()).toEqual({ ...NOTHING, counted: [T0], waiting: [{ key: "c", priority: 70 }] });
+  expect(await asked()).toEqual({ ...NOTHING, counted: [T0], unsettled: 1, waiting: [{ key: "c", priority: 70 }] });
   expect((await asked({ exempt: [] })).counted).toEqual([T0, T0]);
-  expect((await asked({ cappedSince: T0 })).counted).toEqual([]);
+  expect(await asked({ cappedSince: T0 })).toMatchObject({ counted: [], unsettled: 0 });
   expect((await asked({ key: "a" })).counted).toEqual([]);
   expect((await asked({ key: "c" })).waiting).toEqual([]);
   expect((await asked({ key: "a", releasedAt: T0 })).lastSentAt).toBe(T0);
   expect(await asked({ key: "a", releasedAt: T0 + 1 })).not.toHaveProperty("lastSentAt");
+  await stage.write(async (tx) => {
+    await ledger.wire(tx, "a", "t", 1_000, { raw: "bytes", messageId: "<m>" });
+    await ledger.settle(tx, "a", "t", { status: "sent" });
+  });
+  expect(await asked()).toMatchObject({ counted: [T0], unsettled: 0 });
   await stage.write((tx) => ledger.defer(tx, "c", T0 + HOUR, T0 + 2 * HOUR, "quiet"));
   expect((await asked()).waiting).toEqual([{ key: "c", priority: 70, until: T0 + HOUR }]);
   expect((await asked({ at: T0 + 3 * HOUR })).waiting).toEqual([{ key: "d", priority: 50 }]);

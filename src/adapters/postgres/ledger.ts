@@ -14,6 +14,8 @@ const UNSENT = ["pending", "claimed", "retry"] as const;
 export const SENT = ["wire", "sent", "unknown", "resolved", "held"] as const;
 /** Begun, and perhaps delivered. */
 export const COUNTED = ["claimed", "wire", "sent", "unknown", "held", "resolved"] as const;
+/** Of those, what may turn out not to have been delivered. */
+export const UNSETTLED = ["claimed", "wire", "unknown", "held"] as const;
 
 /**
  * The ledger on Postgres. Every change is one UPDATE with key, token and status in its WHERE, and leases go by `clock_timestamp()`: `now()` stands

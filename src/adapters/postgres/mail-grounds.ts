@@ -1,5 +1,5 @@
 import type { MailFindings, MailGrounds } from "../../ports/mail-grounds.js";
-import { COUNTED } from "./ledger.js";
+import { COUNTED, UNSETTLED } from "./ledger.js";
 import { peopleVersion } from "./people.js";
 import { deliveries } from "./schema.js";
 import { ask, isoOf, jsonRow, msText } from "./statement.js";
@@ -51,7 +51,9 @@ type Found = Omit<MailFindings, "lastSentAt" | "waiting"> & {
 
 const OTHERS = "from deliveries d where d.channel = 'email' and d.contact_id = $1 and d.key <> $8";
 const COUNTS = "and d.category <> all($7::text[])";
-const BEGUN = `and d.status in (${COUNTED.map((status) => `'${status}'`).join(", ")})`;
+const among = (statuses: readonly string[]) =>
+  `and d.status in (${statuses.map((status) => `'${status}'`).join(", ")})`;
+const BEGUN = among(COUNTED);
 
 const GROUNDS = `select
   (select coalesce(json_agg(s.name order by s.name), '[]') from switches s) as switches,
@@ -62,6 +64,7 @@ const GROUNDS = `select
   (select ${msText("max(d.sent_at)")} ${OTHERS} ${BEGUN} and d.sent_at >= $9::timestamptz) as "lastSentAt",
   (select coalesce(json_agg(${msText("d.sent_at")} order by d.sent_at), '[]')
    ${OTHERS} ${COUNTS} ${BEGUN} and d.sent_at > $6::timestamptz) as counted,
+  (select count(*)::int ${OTHERS} ${COUNTS} ${among(UNSETTLED)} and d.sent_at > $6::timestamptz) as unsettled,
   (select coalesce(json_agg(json_build_object('key', d.key, 'priority', d.priority, 'until', ${msText("d.deferred_until")}) order by d.key), '[]')
    ${OTHERS} ${COUNTS} and d.status in ('pending', 'retry') and d.due_at <= $3::timestamptz
      and (d.stale_at is null or d.stale_at >= $3::timestamptz)) as waiting,

@@ -533,7 +533,7 @@ async function decide(
   const account = await scene.account();
   const calendar = await scene.customerCalendar();
   const { releasedAt } = scene.run;
-  const { switches, suppressions, counted, waiting, lastSentAt } = found;
+  const { switches, suppressions, counted, unsettled, waiting, lastSentAt } = found;
   return decideSend({
     now,
     since: command.since,
@@ -555,6 +555,7 @@ async function decide(
     ),
     isHeld,
     counted,
+    unsettled,
     waiting,
     priority: command.priority,
     key: row.key,
