@@ -389,10 +389,12 @@ async function judgeWith(sql: postgres.Sql, evidence: Evidence): Promise<Verdict
     ],
   });
   for (const { account, story, ...one } of rehearsal.broken) {
-    const told =
-      await sql`select name, at, received_at, status from events where account_id = ${account} and source in ('http', 'task', 'unsubscribe') and at > ${new Date(load.origin).toISOString()} order by at`;
+    const told = await sql`select name, at, received_at, status, payload->>'step' as step, payload->>'status' as closed,
+        (select count(*)::int from run_events r where r.event_id = events.id) as heard
+        from events where account_id = ${account} and source in ('http', 'task', 'unsubscribe') and at > ${new Date(load.origin).toISOString()} order by at`;
     const events = told.map(
-      ({ name, at, received_at, status }) => `${name} ${iso(at)} (came ${iso(received_at)}, ${status})`,
+      ({ name, at, received_at, status, step, closed, heard }) =>
+        `${name} ${[step, closed].filter(Boolean).join(" ")} ${iso(at)} (came ${iso(received_at)}, ${status}, heard by ${heard} runs)`,
     );
     broken.push({ ...one, ...(story && { story: { events, ...story } }) });
   }

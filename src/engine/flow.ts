@@ -393,7 +393,7 @@ export function withdrawUnder(m: Machine, parent: string): void {
     ([key, position]) => key !== parent && isUnder(m, position, parent),
   );
   for (const [key, position] of under) {
-    if (isDeferred(position)) {
+    if (mayBeTried(m, position)) {
       m.addChore(`!withdraw:${key}`, {
         kind: "withdraw",
         path: position.path,
@@ -500,6 +500,11 @@ export function leave(m: Machine, outcome: string): void {
   delete m.state.parked;
   delete m.state.exitCheck;
   m.addChore("!leave", { kind: "leave", openTasks, deferredEmail });
+}
+
+/** Its mail waits for its time, or for a server that did not take it at once. */
+function mayBeTried(m: Machine, position: Position): boolean {
+  return isDeferred(position) || (position.phase === "do" && m.step(position.path).kind === "email");
 }
 
 function isDeferred(position: Position): boolean {

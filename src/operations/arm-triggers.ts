@@ -24,7 +24,7 @@ type Before = Extract<Trigger, { kind: "before" }>;
 /**
  * Arms what `before:` triggers wait for, for these accounts as of the instant: moved when the date moved, taken back when
  * it is gone or past, due at once when the span has begun but the date lies ahead, left alone when nothing changed. A date
- * whose item is done doesn't come again; another date does. `changed`: only triggers whose date mentions one of these facts.
+ * whose item is done doesn't come again; another date does. What has fallen due before the instant stays due. `changed`: only triggers whose date mentions one of these facts.
  */
 export async function armBefore(
   store: Store,
@@ -82,6 +82,8 @@ async function armOne(
   for (const [index, subject] of subjects.entries()) {
     const id = prefix + [subject.accountId, subject.contractId ?? subject.contactId ?? ""].map(escapeIdPart).join("/");
     const before = existing.get(id);
+    // It fell due before that: whoever polls is late, and arms the new date when it is done.
+    if (before !== undefined && !before.isDone && before.at < asOf) continue;
     const at = dates[index];
     if (at === undefined || at <= asOf) {
       if (before !== undefined && !before.isDone) disarm.push(id);

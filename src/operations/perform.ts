@@ -282,7 +282,7 @@ async function begin(scene: Scene, command: Command): Promise<Effect<Outcome>> {
       return onceTold(scene, () => performLeave(scene, command));
     // Nothing that arrives changes that a run ends.
     case "close":
-      return { kind: "outcome", outcome: await performClose(scene, command) };
+      return performClose(scene, command);
   }
 }
 

@@ -111,7 +111,10 @@ async function beforeIsDue({ store }: Ports, tx: Tx, item: DueItem, now: Instant
     ],
     now,
   );
-  return "done";
+  await store.due.done(tx, item.id, now);
+  // The date may have moved since: then it comes again.
+  await armBefore(store, tx, [plan], [accountId], now);
+  return "kept";
 }
 
 /**

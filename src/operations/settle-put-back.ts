@@ -3,7 +3,7 @@ import { RUNS_PAGE_MAX } from "../ports/runs.js";
 import { StorePutBack } from "../ports/put-backs.js";
 import type { Workflows } from "../ports/workflows.js";
 import { restoreRun } from "./restore-run.js";
-import { performClose } from "./effects/close.js";
+import { endRun } from "./effects/close.js";
 import type { PerformPorts } from "./perform-ports.js";
 import { sceneOf, sessionOf } from "./scene.js";
 
@@ -52,7 +52,7 @@ async function endIfOver(ports: SettlePorts, row: RunRow): Promise<boolean> {
   const plan = outcome === undefined ? undefined : await store.read((tx) => store.playbooks.plan(tx, row.hash));
   if (outcome === undefined || plan === undefined) return false;
   const scene = sceneOf(sessionOf(ports, row, plan, {}), clock.now());
-  await performClose(scene, { kind: "close", key: "!close", path: "!close", outcome });
+  await endRun(scene, outcome);
   return true;
 }
 

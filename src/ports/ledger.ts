@@ -42,7 +42,7 @@ export interface Ledger {
     limit: number,
   ): Promise<{ readonly runId: string; readonly accountId: string }[]>;
 
-  /** Rows of a run of which nothing was on the wire yet. */
+  /** Rows of a run of which more may become: what may still go, is on the wire, or whose fate nobody has settled. */
   openOf(tx: Tx, runId: string): Promise<DeliveryRow[]>;
 
   /**

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { Command, Outcome } from "../../src/engine/command.js";
+import { newRun } from "../../src/engine/advance.js";
 import type { Step } from "../../src/engine/plan.js";
+import { follow } from "../../src/engine/stretch.js";
 import {
   around,
   choose,
@@ -19,7 +21,7 @@ import {
   waitFor,
   waitUntil,
 } from "./plans.js";
-import { at, event, rehearse, START, story } from "./rehearse.js";
+import { at, event, rehearse, RUN, START, story } from "./rehearse.js";
 
 describe("choose", () => {
   const plan = planFrom([
@@ -159,6 +161,21 @@ describe("parallel", () => {
       "close",
     ]);
     expect(state.positions).toEqual({});
+  });
+
+  test("any: mail that a server would not take at once is withdrawn, too", () => {
+    const plan = planFrom([
+      parallel("p", { watch: [waitFor("gone", on("x"), "30d", [])], mail: [email("now")] }, "any"),
+    ]);
+    const asks = follow(plan, newRun(plan, RUN), { kind: "start", at: START }, []);
+    expect(asks.commands.map(({ kind }) => kind)).toEqual(["resolve", "email"]);
+    const armed = { kind: "resolved", at: at("2026-04-01") } as const;
+    const tried = follow(plan, asks.state, { kind: "performed", key: asks.commands[0]?.key ?? "", outcome: armed }, []);
+    const told = follow(plan, tried.state, { kind: "event", event: event("x", "2026-03-02T09:00") }, []);
+    expect(told.commands.map((command) => ("email" in command ? command.email : command.kind))).toEqual([
+      "p/mail/now",
+      "close",
+    ]);
   });
 
   test("any: a branch that is empty is over before anything is done", async () => {

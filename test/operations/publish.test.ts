@@ -168,6 +168,20 @@ describe("before:", () => {
     expect(await armed()).toEqual([["before/renewal/0/a-1/k-1", "2026-11-01T08:00:00Z", "open"]]);
   });
 
+  it("fires for what fell due before the date moved, however late it is polled, and again for the new date", async () => {
+    await world.publish(workspaceOf([RENEWAL]));
+    await contract("k-1", "2026-06-30");
+    await world.settle();
+    world.clock.moveTo(at("2026-05-01T08:00Z"));
+    await contract("k-1", "2026-12-31");
+    while ((await dispatchBatch(world.ports, 10)) > 0);
+    await world.settle();
+    expect((await world.runs()).map((run) => [run.id, formatInstant(run.startedAt)])).toEqual([
+      ["run/renewal/a-1/k-1/1", "2026-05-01T07:00:00Z"],
+    ]);
+    expect(await armed()).toEqual([["before/renewal/0/a-1/k-1", "2026-11-01T08:00:00Z", "open"]]);
+  });
+
   it("enrols at once inside the span, never when the date is past", async () => {
     await contract("k-in", "2026-04-15");
     await contract("k-past", "2026-03-15");

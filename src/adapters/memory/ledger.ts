@@ -3,6 +3,7 @@ import type { Instant } from "../../values/instant.js";
 
 /** Nothing of these was on the wire. */
 const UNSENT: readonly DeliveryStatus[] = ["pending", "claimed", "retry"];
+const OPEN: readonly DeliveryStatus[] = [...UNSENT, "wire", "unknown"];
 
 /** A ledger in memory, by the clock it is given (real milliseconds): the same contract as the one on Postgres. */
 export function memoryLedger(now: () => number): Ledger & { rows: ReadonlyMap<string, DeliveryRow> } {
@@ -69,7 +70,7 @@ export function memoryLedger(now: () => number): Ledger & { rows: ReadonlyMap<st
       return sorted.map(([runId, accountId]) => ({ runId, accountId }));
     },
     async openOf(_tx, runId) {
-      return byKey([...rows.values()].filter((row) => row.runId === runId && UNSENT.includes(row.status)));
+      return byKey([...rows.values()].filter((row) => row.runId === runId && OPEN.includes(row.status)));
     },
     async claim(_tx, key, token, leaseMs, at) {
       const isFree = (row: DeliveryRow): boolean =>

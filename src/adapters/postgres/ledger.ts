@@ -10,6 +10,7 @@ import { ask, isoOf, jsonRow, type Parameter } from "./statement.js";
 
 /** Nothing of these was on the wire. */
 const UNSENT = ["pending", "claimed", "retry"] as const;
+const OPEN = [...UNSENT, "wire", "unknown"] as const;
 /** What a person may have got. */
 export const SENT = ["wire", "sent", "unknown", "resolved", "held"] as const;
 /** Begun, and perhaps delivered. */
@@ -122,7 +123,7 @@ export function postgresLedger(seen: SeenCounts = new SeenCounts()): Ledger {
       );
     },
     async openOf(tx, runId) {
-      return select(tx, and(eq(deliveries.runId, runId), inArray(deliveries.status, [...UNSENT])));
+      return select(tx, and(eq(deliveries.runId, runId), inArray(deliveries.status, [...OPEN])));
     },
     async claim(tx, key, token, leaseMs, at) {
       return claimed(tx, CLAIM, [key, token, leaseMs, isoOf(at)]);

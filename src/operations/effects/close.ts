@@ -3,25 +3,39 @@ import { SYSTEM_EVENTS } from "../../engine/event.js";
 import type { NewEvent } from "../../ports/events.js";
 import type { TimelineEntry } from "../../engine/timeline.js";
 import type { Tx } from "../../ports/transactions.js";
-import type { Scene } from "../scene.js";
+import type { Effect, Scene } from "../scene.js";
 import { releaseHolds } from "./hold.js";
+import { settleOpen } from "./settle-open.js";
+import { withdrawMails } from "./withdraw.js";
 
-/** Ends the run in the store: holds released, outcome written, and `run.ended` told to the run that played it and to whoever listens. Idempotent. */
-export async function performClose(scene: Scene, command: Extract<Command, { kind: "close" }>): Promise<Outcome> {
+/** The last of a run: nothing that it has begun to send is open any more, then it is ended. */
+export async function performClose(
+  scene: Scene,
+  { outcome }: Extract<Command, { kind: "close" }>,
+): Promise<Effect<Outcome>> {
+  const afterMs = await settleOpen(scene);
+  if (afterMs !== undefined) return { kind: "retry", afterMs };
+  await endRun(scene, outcome);
+  return { kind: "outcome", outcome: { kind: "done", at: scene.at } };
+}
+
+/** Ends the run in the store: mail taken back, holds released, outcome written, and `run.ended` told to the run that played it and to whoever listens. Idempotent. */
+export async function endRun(scene: Scene, outcome: string): Promise<void> {
   const { store, clock } = scene.ports;
   const { run, at } = scene;
   await store.transaction(async (tx) => {
     await store.lockAccounts(tx, [run.accountId]);
+    await withdrawMails(scene, tx);
     await releaseHolds(scene, tx);
     await sayUntold(scene, tx);
-    await store.runs.end(tx, run.id, command.outcome, at);
+    await store.runs.end(tx, run.id, outcome, at);
     const ended: NewEvent = {
       id: `${SYSTEM_EVENTS.runEnded}/${run.id}`,
       name: SYSTEM_EVENTS.runEnded,
       at,
       accountId: run.accountId,
       ...(run.contactId !== undefined && { contactId: run.contactId }),
-      payload: { run: run.id, playbook: run.playbook, outcome: command.outcome },
+      payload: { run: run.id, playbook: run.playbook, outcome },
       source: "run",
     };
     const events = [ended];
@@ -38,7 +52,6 @@ export async function performClose(scene: Scene, command: Extract<Command, { kin
     }
     await store.events.append(tx, events, clock.now());
   });
-  return { kind: "done", at };
 }
 
 /**

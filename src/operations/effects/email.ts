@@ -264,7 +264,44 @@ export async function sendMailAgain(
   scene: Scene,
   row: DeliveryRow,
 ): Promise<{ readonly afterMs: number } | { readonly until: Instant } | undefined> {
-  const command: EmailCommand = {
+  const { store } = scene.ports;
+  const claim: Claim = async (_, work, beside) => {
+    const value = await store.transaction(async (tx) => {
+      await store.lockAccounts(tx, [scene.run.accountId]);
+      return work(tx, { ...scene.run, status: "running" }, await beside(tx));
+    });
+    return { kind: "done", value };
+  };
+  const result = await performMail(scene, commandOf(scene, row), row, claim);
+  switch (result.kind) {
+    case "later":
+      return { afterMs: result.afterMs };
+    case "deferred":
+      return { until: result.until };
+    default:
+      return undefined;
+  }
+}
+
+/**
+ * Follows a mail that is on the wire to what came of it, and has a person look where nobody knows; other mail is left as it is. Real milliseconds after which to look
+ * again; undefined: it is on the wire no more.
+ */
+export async function followMail(scene: Scene, row: DeliveryRow): Promise<number | undefined> {
+  let known = row;
+  if (row.status === "wire") {
+    const options = { leftMs: scene.leftMs(), mayResend: false };
+    const standing = await follow(scene.ports, row, { find: () => findMail(scene, row) }, options);
+    if (standing.kind === "later") return standing.afterMs;
+    if (standing.kind === "final") known = standing.row;
+  }
+  if (known.status === "unknown") await settleUnknown(scene, commandOf(scene, known), known);
+  return undefined;
+}
+
+/** What a row of the ledger still tells of the command it is of. */
+function commandOf(scene: Scene, row: DeliveryRow): EmailCommand {
+  return {
     kind: "email",
     key: row.effectKey,
     path: row.step ?? row.effectKey,
@@ -280,23 +317,6 @@ export async function sendMailAgain(
     exiting: false,
     scope: {},
   };
-  const { store } = scene.ports;
-  const claim: Claim = async (_, work, beside) => {
-    const value = await store.transaction(async (tx) => {
-      await store.lockAccounts(tx, [scene.run.accountId]);
-      return work(tx, scene.run, await beside(tx));
-    });
-    return { kind: "done", value };
-  };
-  const result = await performMail(scene, command, row, claim);
-  switch (result.kind) {
-    case "later":
-      return { afterMs: result.afterMs };
-    case "deferred":
-      return { until: result.until };
-    default:
-      return undefined;
-  }
 }
 
 /** `inClaim` as mails use it; a mail that a person has sent again is claimed whatever its run is about. */

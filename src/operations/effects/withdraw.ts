@@ -1,7 +1,22 @@
 import type { Command, Outcome } from "../../engine/command.js";
 import { closeTaskWithin, isOpenFor } from "../tasks/close-task.js";
+import { mailAgainId } from "../tasks/held-mail.js";
 import { showTask } from "../tasks/task-message.js";
+import type { Tx } from "../../ports/transactions.js";
 import type { Scene } from "../scene.js";
+
+/**
+ * Takes back the run's mail that is not on the wire, but for what a person has sent again: that goes though the run has ended. In the caller's transaction, under the
+ * account's lock.
+ */
+export async function withdrawMails({ ports, run }: Scene, tx: Tx): Promise<void> {
+  const { ledger, store } = ports;
+  for (const { key, channel } of await ledger.openOf(tx, run.id)) {
+    if (channel !== "email") continue;
+    const again = await store.due.withPrefix(tx, mailAgainId(key), [run.accountId]);
+    if (again.every(({ isDone }) => isDone)) await ledger.drop(tx, key, "withdrawn", "the run has ended");
+  }
+}
 
 /** Takes back what of an e-mail is not on the wire; what is counts as sent. */
 export async function performWithdraw(
