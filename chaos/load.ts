@@ -48,7 +48,7 @@ export interface ExpectedRun {
 
 export interface ExpectedLine {
   readonly at: Instant;
-  /** What happened, and at which step. */
+  /** `KIND STEP OUTCOME`, what there is of it. */
   readonly text: string;
 }
 
@@ -63,7 +63,7 @@ export async function loadOf(kind: LoadKind, seed: number, runs: number): Promis
   for (const scenario of base.scenarios) {
     for (const { run, entries } of await simulate(base.setting, scenario)) {
       const upTo = entries.filter(({ at }) => at <= scenario.until);
-      const lines = upTo.map(({ at, kind, step }) => ({ at, text: `${kind} ${step ?? ""}`.trimEnd() }));
+      const lines = upTo.map(lineOf);
       expected.set(run, { scenario, lines });
     }
   }
@@ -73,6 +73,22 @@ export async function loadOf(kind: LoadKind, seed: number, runs: number): Promis
   const configurations = { ...base.workspace.configurations, policy };
   const live = Array.from({ length: LIVE_ACCOUNTS }, (_, i) => `live-${i}`);
   return { kind, ...base, workspace: { ...base.workspace, configurations }, expected, live };
+}
+
+/** What is compared of a line of a timeline: what happened, at which step, and how a run ended. */
+export function lineOf({
+  at,
+  kind,
+  step,
+  detail,
+}: {
+  readonly at: Instant;
+  readonly kind: string;
+  readonly step?: string | null;
+  readonly detail?: Readonly<Record<string, unknown>> | null;
+}): ExpectedLine {
+  const outcome = kind.startsWith("run.") ? detail?.["outcome"] : undefined;
+  return { at, text: [kind, step, outcome].filter((one) => one !== undefined && one !== null).join(" ") };
 }
 
 function mapValues<T extends object, V>(of: T, value: V): { [K in keyof T]: V } {

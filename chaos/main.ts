@@ -426,7 +426,11 @@ function explain(result: Result, struck: readonly Struck[], people: People): voi
     );
   }
   if (result.recovery !== undefined) for (const line of recoveryTable(result.recovery)) log(line);
-  if (!result.ok) log(`again: npm run chaos -- --seed ${result.seed} --faults ${values.faults} --runs ${values.runs}`);
+  if (!result.ok) {
+    const { seconds, load, blind } = values;
+    const rest = `${seconds === undefined ? "" : ` --seconds ${seconds}`}${load === undefined ? "" : ` --load ${load}`}${blind ? " --blind" : ""}`;
+    log(`again: npm run chaos -- --seed ${result.seed} --faults ${values.faults} --runs ${values.runs}${rest}`);
+  }
 }
 
 /** What the ledger is worth: the same load three times, over all seeds. */

@@ -1,4 +1,4 @@
-import type { ExpectedLine, ExpectedRun } from "./load.js";
+import { type ExpectedLine, type ExpectedRun, lineOf } from "./load.js";
 
 /** One line of a run's timeline, as the database has it. */
 export interface Line {
@@ -65,7 +65,7 @@ export function asRehearsed(all: {
   for (const [run, { scenario, lines }] of expected) {
     const account = runs.find(({ id }) => id === run)?.account ?? run.split("/")[2] ?? "";
     const real = (timelines.get(run) ?? []).filter(({ at }) => at <= scenario.until);
-    const have = real.map(({ at, kind, step }) => ({ at, text: `${kind} ${step ?? ""}`.trimEnd() }));
+    const have = real.map(lineOf);
     if (difference(lines, have) === undefined) {
       compared += 1;
       continue;
