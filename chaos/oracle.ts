@@ -379,10 +379,16 @@ async function judgeWith(sql: postgres.Sql, evidence: Evidence): Promise<Verdict
         })),
       // What our own people are still at when it is judged, or came to when it was no longer to be done, comes too late in any case.
       ...(
-        await sql`select id, account_id, status, extract(epoch from opened_at)::float8 * 1000 as opened, extract(epoch from closed_at)::float8 * 1000 as closed from tasks`
-      ).flatMap(({ id, account_id, status, opened, closed }) => {
+        await sql`select t.id, t.account_id, t.status, extract(epoch from t.opened_at)::float8 * 1000 as opened,
+          extract(epoch from t.closed_at)::float8 * 1000 as closed, extract(epoch from r.ended_at)::float8 * 1000 as over
+          from tasks t left join runs r on r.id = t.run_id`
+      ).flatMap(({ id, account_id, status, opened, closed, over }) => {
+        const reactedAt = people.reactedAt.get(id as string) ?? evidence.now;
+        // Taken back before they came; or their run, which was still on then by what they say, may have been over when they had done it.
         const isLate =
-          status === "cancelled" && (people.reactedAt.get(id as string) ?? evidence.now) > (closed as number);
+          status === "cancelled"
+            ? reactedAt > (closed as number)
+            : over !== null && (closed as number) < (over as number) && reactedAt >= (over as number);
         const why = (people.underWay.get(id as string) ?? 0) > 0 ? "somebody still at a task" : isLate ? TOO_LATE : "";
         return why === "" ? [] : [{ account: account_id as string, at: opened as number, why }];
       }),

@@ -15,6 +15,7 @@ const worker = await Worker.create({
   // As Waypost's own worker.
   maxCachedWorkflows: 1_000,
   reuseV8Context: true,
+  maxConcurrentWorkflowTaskExecutions: 100,
 });
 await worker.run();
 process.exit(0);

@@ -33,6 +33,10 @@ export interface Scene {
   moveTo(at: Instant): void;
   /** Real milliseconds that this stretch has left. */
   leftMs(): number;
+  /**
+   * Takes the account's lock for what is done once. Throws `Overtaken` where the call's time is up by then: somebody else does its work, and may have gone on from there.
+   */
+  lock(tx: Tx): Promise<void>;
   account(): Promise<AccountCard>;
   contacts(): Promise<readonly ContactCard[]>;
   /** Has this command take account and contacts as the stretch last saw them, if it did: its claim must find them at the same version. */
@@ -149,6 +153,10 @@ export function sceneOf(session: Session, asOf: Instant): Scene {
       at = Math.max(at, instant);
     },
     leftMs: () => Math.max(0, session.deadline - performance.now()),
+    async lock(tx) {
+      await store.lockAccounts(tx, [run.accountId]);
+      if (performance.now() > session.deadline) throw new Overtaken(run.id);
+    },
     account,
     assumePeople() {
       const known = session.people;

@@ -743,6 +743,19 @@ describe("a call that was given up, and runs on beside what came after it", () =
     expect(sentTo()).toEqual([]);
   });
 
+  test("takes nothing back once its time is up: the farewell may be on its way by then", async () => {
+    const leave = command("!leave", { kind: "leave", outcome: "left", openTasks: "keep", deferredEmail: "cancel" });
+    const bye = email("bye", { category: "service", exiting: true });
+    await stage.outcome(run, leave);
+    stage.mailer.trouble({ kind: "refused" });
+    expect((await stage.perform(run, [bye], { status: "exiting" })).retry?.key).toBe("bye");
+    const late = { ...stage.ports, settings: { ...stage.ports.settings, budgetMs: -1 } };
+    await expect(performOn(late, run, [leave], { status: "exiting" })).rejects.toThrow(
+      "has walked on without this call",
+    );
+    expect(await stage.outcome(run, bye)).toMatchObject({ deliveries: [{ result: "sent" }] });
+  });
+
   test("sends nothing, and opens no task, after the run's end", async () => {
     const { call } = await belated();
     await stage.perform(run, [command("!close", { kind: "close", outcome: "void" })]);

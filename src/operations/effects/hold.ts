@@ -10,7 +10,7 @@ export async function performHold(scene: Scene, command: Extract<Command, { kind
   const { store, holds, clock } = scene.ports;
   const { run, at } = scene;
   await store.transaction(async (tx) => {
-    await store.lockAccounts(tx, [run.accountId]);
+    await scene.lock(tx);
     const before = await holds.of(tx, run.accountId);
     const events: NewEvent[] = [];
     for (const playbook of command.playbooks) {

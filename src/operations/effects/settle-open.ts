@@ -26,8 +26,8 @@ export async function settleOpen(scene: Scene): Promise<number | undefined> {
 }
 
 /** From here on nothing but the farewell goes out, also for calls that were given up and don't know of it. */
-export async function markLeaving({ ports, run }: Scene, tx: Tx): Promise<void> {
-  await ports.store.lockAccounts(tx, [run.accountId]);
+export async function markLeaving({ ports, run, lock }: Scene, tx: Tx): Promise<void> {
+  await lock(tx);
   await ports.store.runs.record(tx, run.id, { status: "exiting", position: run.position, entries: [], confirm: [] });
 }
 

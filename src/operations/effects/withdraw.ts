@@ -25,7 +25,7 @@ export async function performWithdraw(
 ): Promise<Outcome> {
   const { ledger, store } = scene.ports;
   await store.transaction(async (tx) => {
-    await store.lockAccounts(tx, [scene.run.accountId]);
+    await scene.lock(tx);
     for (const row of await ledger.ofEffect(tx, scene.run.id, command.email)) {
       await ledger.drop(tx, row.key, command.reason === "stale" ? "skipped" : "withdrawn", command.reason);
     }
@@ -40,7 +40,7 @@ export async function performTaskWithdraw(
 ): Promise<Outcome> {
   const { ports, run, at } = scene;
   const cancelled = await ports.store.transaction(async (tx) => {
-    await ports.store.lockAccounts(tx, [run.accountId]);
+    await scene.lock(tx);
     const task = await ports.tasks.read(tx, command.task);
     if (task === undefined || !isOpenFor(ports, task, at)) return undefined;
     const patch = {
