@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { actOnTask } from "../../src/operations/tasks/act-on-task.js";
 import { deskDue } from "../../src/operations/tasks/desk-due.js";
 import { pollDue } from "../../src/operations/poll-due.js";
-import { command, email, openStage, type Stage, T0 } from "./support/stage.js";
+import { command, email, HOUR, openStage, type Stage, T0 } from "./support/stage.js";
 
 const CLOSE = command("!close", { kind: "close", outcome: "left" });
 const NUDGE = command("nudge", {
@@ -41,8 +41,12 @@ test("mail that the server did not take yet is taken back", async () => {
 test("mail that is on the wire ends the run only when it is known what came of it: it arrived", async () => {
   stage.mailer.trouble({ kind: "lost" });
   expect((await stage.perform(run, [email("welcome")])).retry?.key).toBe("welcome");
-  await stage.outcome(run, CLOSE);
+  await stage.outcome(run, CLOSE, T0 + HOUR);
   expect([await delivery("welcome"), await told()]).toEqual(["sent", [["email.sent", "welcome"]]]);
+  // A timeline is in order: the line stands where it is said, and says when it was.
+  expect(await stage.store.read((tx) => stage.store.runs.timeline(tx, run))).toMatchObject([
+    { at: T0 + HOUR, detail: { sent_at: T0 } },
+  ]);
 });
 
 test("it was lost on the way: it is not sent any more", async () => {

@@ -67,11 +67,16 @@ async function sayUntold({ ports, run, at }: Scene, tx: Tx): Promise<void> {
     const to = (channel === "email" ? message.contactId : message.recipient) ?? "";
     return {
       seq: lastSeq + index + 1,
-      at: sentAt ?? at,
+      at: Math.max(at, sentAt ?? at),
       kind: channel === "slack" ? "slack.posted" : isSure ? "email.sent" : "email.unknown",
       step: step ?? effectKey,
       key: effectKey,
-      detail: { to, ...(locale === null ? {} : { locale }), told: "at the end" },
+      detail: {
+        to,
+        ...(locale === null ? {} : { locale }),
+        ...(sentAt === null || sentAt >= at ? {} : { sent_at: sentAt }),
+        told: "at the end",
+      },
     };
   });
   const { status, position } = run;
