@@ -1,5 +1,7 @@
 import { cpus, loadavg, totalmem } from "node:os";
 
+export type Target = `<= ${number}` | `>= ${number}`;
+
 /** One measured figure. */
 export interface Figure {
   readonly name: string;
@@ -8,7 +10,7 @@ export interface Figure {
   /** What it stands beside, measured in the same run; null where there is none. */
   readonly reference: number | null;
   /** `<= 22`; null where nothing was promised. */
-  readonly target: string | null;
+  readonly target: Target | null;
   /** Whether the target is met; null without one. */
   readonly ok: boolean | null;
 }
@@ -26,7 +28,7 @@ export function figure(
   name: string,
   value: number,
   unit: string,
-  options: { readonly reference?: number; readonly target?: `<= ${number}` | `>= ${number}` } = {},
+  options: { readonly reference?: number; readonly target?: Target } = {},
 ): Figure {
   const { reference, target } = options;
   const limit = target === undefined ? 0 : Number(target.slice(3));
@@ -44,6 +46,14 @@ export function figure(
 /** A suite's result: ok if no target was missed. */
 export function resultOf(suite: string, figures: readonly Figure[]): SuiteResult {
   return { suite, figures, ok: figures.every(({ ok }) => ok !== false) };
+}
+
+/** Of figures that were measured round by round, in the same order: each one's median. */
+export function medians(rounds: readonly (readonly Figure[])[]): readonly Figure[] {
+  return (rounds[0] ?? []).map(({ name, unit, target }, index) => {
+    const values = rounds.map((figures) => figures[index]?.value ?? Number.NaN);
+    return figure(name, median(values), unit, target === null ? {} : { target });
+  });
 }
 
 /** The middle value; of an even number the mean of the two. NaN of none. */

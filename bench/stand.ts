@@ -10,8 +10,7 @@ import { createLogger } from "../src/entrances/logger.js";
 import { type Wired, wire } from "../src/entrances/wire.js";
 import { type Stack, withStack } from "../src/local/stack.js";
 import type { SupervisedChild } from "../src/local/supervisor.js";
-import { enrol } from "../src/operations/enrol.js";
-import { inParallel } from "../src/operations/in-parallel.js";
+import { ENROL_BATCH_ROWS, enrolBatch } from "../src/operations/enrol-many.js";
 import { publishFiles } from "../src/operations/publish-files.js";
 import { ROWS_PER_BATCH_MAX, upsertCustomers } from "../src/operations/upsert-customers.js";
 import type { ClockSetting } from "../src/ports/clock.js";
@@ -185,26 +184,21 @@ export function addressOf(account: string): string {
   return `pat@${account}.example`;
 }
 
-/** Enrols each account, so many at a time; the runs' ids. */
+/** Enrols each account, a batch at a time, as `waypost enrol` does; the runs' ids. */
 export async function enrolAll(
   { wired }: Stand,
   playbook: string,
   accounts: readonly string[],
-  atOnce = 8,
 ): Promise<readonly string[]> {
-  return inParallel(accounts, atOnce, async (accountId) => {
-    const now = wired.clock.now();
-    const outcome = await wired.store.transaction((tx) =>
-      enrol(
-        wired.store,
-        tx,
-        { playbook, accountId, at: now, cause: `bench/${playbook}/${accountId}`, source: "bench" },
-        now,
-      ),
-    );
-    if (outcome.kind !== "enrolled") throw new Error(`${playbook} for ${accountId}: ${JSON.stringify(outcome)}`);
-    return outcome.run;
-  });
+  const runs: string[] = [];
+  for (let from = 0; from < accounts.length; from += ENROL_BATCH_ROWS) {
+    const rows = accounts.slice(from, from + ENROL_BATCH_ROWS).map((accountId) => ({ accountId, inputs: {} }));
+    for (const outcome of await enrolBatch(wired, { playbook, id: "bench", source: "bench" }, rows)) {
+      if (outcome.kind !== "enrolled") throw new Error(`${playbook}: ${JSON.stringify(outcome)}`);
+      runs.push(outcome.run);
+    }
+  }
+  return runs;
 }
 
 /** Waits until `isSo`, looking every `everyMs`. Throws after `limitMs`, naming `what`. */

@@ -182,10 +182,7 @@ async function judgeWith(sql: postgres.Sql, evidence: Evidence): Promise<Verdict
     if (
       ["claimed", "wire", "retry"].includes(row.status) ||
       // A parked run waits for a person, and its mail with it.
-      (row.status === "pending" &&
-        row.deferred !== null &&
-        row.deferred < evidence.now &&
-        !parked.has(row.run_id ?? ""))
+      (row.status === "pending" && (row.deferred ?? row.created) < evidence.now && !parked.has(row.run_id ?? ""))
     ) {
       lost += 1;
       broken.push({ what: `left as ${row.status}`, run: row.run_id, key: row.key, detail: row.reason ?? "" });
@@ -199,7 +196,8 @@ async function judgeWith(sql: postgres.Sql, evidence: Evidence): Promise<Verdict
           (task) =>
             task.effect_key.includes(row.id) ||
             task.effect_key.includes(row.key) ||
-            (task.run_id === row.run_id && task.status === "open"),
+            // A nudge that nobody can look for is shown with what it was about.
+            (row.channel === "slack" && task.run_id === row.run_id && task.status === "open"),
         );
       if (!isShown) broken.push({ what: "unknown, and nobody is shown it", run: row.run_id, key: row.key });
       if (evidence.canBeAsked)

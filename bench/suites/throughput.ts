@@ -82,7 +82,7 @@ async function walkAll(stand: Stand, side: Side, accounts: readonly string[]): P
   const ended = `WorkflowType = "${side === "waypost" ? "runPlaybook" : "journey"}" AND ExecutionStatus = "Completed"`;
   const before = (await temporal.workflow.count(ended)).count;
   const mailsBefore = stand.sink.count();
-  if (side === "waypost") await enrolAll(stand, playbookOf(FLOW), accounts, STARTS_AT_ONCE);
+  if (side === "waypost") await enrolAll(stand, playbookOf(FLOW), accounts);
   else await inParallel(accounts, STARTS_AT_ONCE, (account) => startJourney(temporal, side, FLOW, account));
   const isOver = async () => (await temporal.workflow.count(ended)).count >= before + accounts.length;
   await until(`the end of ${accounts.length} runs`, isOver, { everyMs: 100, limitMs: 300_000, signal: stand.signal });

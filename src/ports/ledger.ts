@@ -145,6 +145,28 @@ export interface DeliveryRow extends NewDelivery {
   readonly slackTs: string | null;
 }
 
+/** As a row begins. */
+export function pendingRow(row: NewDelivery): DeliveryRow {
+  return {
+    ...row,
+    status: "pending",
+    token: null,
+    leaseUntil: null,
+    wireUntil: null,
+    notBefore: null,
+    attempts: 0,
+    reason: null,
+    raw: row.raw ?? null,
+    messageId: null,
+    deferredUntil: null,
+    staleAt: null,
+    sentAt: null,
+    serverMessageId: null,
+    slackChannel: null,
+    slackTs: null,
+  };
+}
+
 export interface ClaimedDelivery extends DeliveryRow {
   /** The database was put back to an older copy, and the message may have gone out before that: the server is to be asked first. */
   readonly mayBeOut?: boolean;

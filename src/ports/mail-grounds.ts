@@ -28,7 +28,7 @@ export interface MailQuestion {
 /** What decides about a mail and may change at any moment. */
 export interface MailFindings {
   /** What the ledger has of the effect, by key. */
-  readonly rows: readonly DeliveryRow[];
+  readonly rows: readonly Pick<DeliveryRow, "key">[];
   /** `PeopleAround.version` as it is now. */
   readonly peopleVersion: string;
   /** Kill switches that are on. */

@@ -8,6 +8,7 @@ import { sha256Hex } from "../../src/values/sha256.js";
 import { DAY_MS } from "../../src/values/instant.js";
 import { model as plainModel, policy } from "../engine/plans.js";
 import { RANDOM_FIELDS, randomCase } from "../support/random-plans.js";
+import { textOf } from "../naive/smallest.js";
 import { isolated } from "./isolate.js";
 import { walkBoth } from "./walk-both.js";
 
@@ -65,7 +66,10 @@ test(`${CASES} random plans and stories go as they are rehearsed`, async () => {
     daysPerSecond: 2.5,
   });
   const different = walked.filter((one) => one.difference !== undefined);
-  for (const one of different) console.log(`${one.scenario.name}: ${one.difference}`);
+  for (const one of different) {
+    const its = cases.find(({ scenario }) => scenario.name === one.scenario.name);
+    console.log(`${one.scenario.name}: ${one.difference}${its === undefined ? "" : `\n${textOf(its)}`}`);
+  }
   expect(different.map((one) => one.scenario.name)).toEqual([]);
   expect(walked.every((one) => one.simulated.size === 1)).toBe(true);
 }, 200_000);

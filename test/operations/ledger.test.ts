@@ -168,7 +168,8 @@ function contract(
       const row = mail();
       const claimed = await ledger.pinClaimed(tx, row, "t1", 1000, T0);
       expect(claimed).toMatchObject({ ...row, status: "claimed", token: "t1", attempts: 1, sentAt: T0, raw: null });
-      expect(claimed).toEqual(await ledger.read(tx, row.key));
+      // The store has a column of its own besides.
+      expect(await ledger.read(tx, row.key)).toMatchObject({ ...claimed });
       expect(await ledger.pinClaimed(tx, row, "t2", 1000, T0)).toBeUndefined();
       expect(await ledger.wire(tx, row.key, "t1", 1000)).toBe(true);
     });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { ask } from "../../src/adapters/postgres/statement.js";
 import type { MailFindings, MailQuestion } from "../../src/ports/mail-grounds.js";
 import { HOUR, newMail, openStage, T0 } from "./support/stage.js";
 
@@ -8,22 +9,22 @@ beforeAll(async () => {
 });
 afterAll(() => stage.close());
 
+const QUESTION: MailQuestion = {
+  runId: "run-0",
+  effectKey: "welcome",
+  accountId: "a-1",
+  playbook: "onboarding",
+  contactId: "c-1",
+  email: "Pat@A-1.example",
+  key: "x",
+  at: T0,
+  cappedSince: T0 - 1,
+  exempt: ["service"],
+  taskKey: "t",
+};
+
 function asked(more: Partial<MailQuestion> = {}): Promise<MailFindings> {
-  const question = {
-    runId: "run-0",
-    effectKey: "welcome",
-    accountId: "a-1",
-    playbook: "onboarding",
-    contactId: "c-1",
-    email: "Pat@A-1.example",
-    key: "x",
-    at: T0,
-    cappedSince: T0 - 1,
-    exempt: ["service"],
-    taskKey: "t",
-    ...more,
-  };
-  return stage.store.read((tx) => stage.ports.mailGrounds.read(tx, question));
+  return stage.store.read((tx) => stage.ports.mailGrounds.read(tx, { ...QUESTION, ...more }));
 }
 
 const NOTHING = {
@@ -107,7 +108,6 @@ test("what the ledger has of the effect; and whether anybody at the account is a
   const [a, b] = [newMail("both-1", { effectKey: "both" }), newMail("both-2", { effectKey: "both" })];
   await stage.write((tx) => ledger.pin(tx, [a, b]));
   const found = await asked({ runId: "run-1", effectKey: "both" });
-  expect(found.rows).toEqual(await stage.store.read((tx) => ledger.ofEffect(tx, "run-1", "both")));
   expect(found.rows.map(({ key }) => key)).toEqual(["both-1", "both-2"]);
 
   await stage.account("v-1", {});
@@ -125,4 +125,34 @@ test("what the ledger has of the effect; and whether anybody at the account is a
   const third = await version();
   await stage.account("v-1", { csm: "bob" });
   expect(new Set([first, second, third, await version()]).size).toBe(4);
+});
+
+test("Postgres plans what every mail asks once, not each time anew", async () => {
+  const { ports, store } = stage;
+  await stage.account("p-1", { name: "P" });
+  await stage.contact("p-c", "p-1");
+  // As a house has them that has written to people for a while: on small tables Postgres keeps any plan.
+  await stage.database.client.unsafe(`
+    insert into field_changes (entity, entity_id, account_id, field, value, at, source)
+      select 'account', 'p-' || n / 10, 'p-' || n / 10, 'f' || n % 10, '1', now(), 'test' from generate_series(20, 6000) n;
+    insert into deliveries (key, id, channel, effect_key, contact_id, category, status, due_at, sent_at, created_at)
+      select 'p-' || n, 'p-' || n, 'email', 'e', 'p-' || n / 10, 'success', 'sent', now(), now(), now() from generate_series(1, 6000) n;
+    analyze field_changes; analyze deliveries`);
+  const counts = await stage.write(async (tx) => {
+    for (let i = 0; i < 30; i++) {
+      await ports.mailGrounds.read(tx, { ...QUESTION, contactId: `p-${i}`, key: `p-${i}` });
+      await store.facts
+        .within(tx)
+        .read({ accountId: "p-1", contactId: "p-c" }, ["contact.first_name", "account.arr"], T0);
+    }
+    return ask<{ asks: string; custom: number; generic: number }>(
+      tx,
+      `select case when statement like '%field_changes%' then 'facts' else 'grounds' end as asks, custom_plans::int as custom, generic_plans::int as generic
+       from pg_prepared_statements where statement like '%"peopleVersion"%' or statement like 'select distinct on (entity%' order by 1`,
+      [],
+    );
+  });
+  // Postgres tries five times before it keeps a plan; the connection may have been used before.
+  expect(counts.map(({ asks }) => asks)).toEqual(["facts", "grounds"]);
+  for (const { generic } of counts) expect(generic).toBeGreaterThanOrEqual(20);
 });

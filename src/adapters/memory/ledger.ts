@@ -1,4 +1,4 @@
-import type { DeliveryRow, DeliveryStatus, Ledger, NewDelivery } from "../../ports/ledger.js";
+import { type DeliveryRow, type DeliveryStatus, type Ledger, pendingRow } from "../../ports/ledger.js";
 import type { Instant } from "../../values/instant.js";
 
 /** Nothing of these was on the wire. */
@@ -173,25 +173,4 @@ export function memoryLedger(now: () => number): Ledger & { rows: ReadonlyMap<st
 
 function byKey(rows: DeliveryRow[]): DeliveryRow[] {
   return rows.sort((a, b) => (a.key < b.key ? -1 : 1));
-}
-
-function pendingRow(row: NewDelivery): DeliveryRow {
-  return {
-    ...row,
-    status: "pending",
-    token: null,
-    leaseUntil: null,
-    wireUntil: null,
-    notBefore: null,
-    attempts: 0,
-    reason: null,
-    raw: row.raw ?? null,
-    messageId: null,
-    deferredUntil: null,
-    staleAt: null,
-    sentAt: null,
-    serverMessageId: null,
-    slackChannel: null,
-    slackTs: null,
-  };
 }

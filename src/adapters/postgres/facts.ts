@@ -161,10 +161,14 @@ async function readRawFields(
   const accounts = [...new Set(subjects.map((subject) => subject.accountId))];
   const conditions: string[] = [];
   const parameters: Parameter[] = [];
+  const given = (value: Parameter): string => `$${parameters.push(value)}`;
   const about = (entity: Entity, key: "entity_id" | "account_id", ids: string[], fields: string[]) => {
-    parameters.push(ids, fields);
-    const [its, named] = [parameters.length - 1, parameters.length];
-    conditions.push(`(entity = '${entity}' and ${key} = any($${its}::text[]) and field = any($${named}::text[]))`);
+    // One subject is what every mail asks about. Of arrays Postgres can't tell how long they are: it would plan the statement anew each time.
+    const [itsId, isNamed] =
+      ids.length === 1
+        ? [`= ${given(ids[0] as string)}`, `in (${fields.map(given).join(", ")})`]
+        : [`= any(${given(ids)}::text[])`, `= any(${given(fields)}::text[])`];
+    conditions.push(`(entity = '${entity}' and ${key} ${itsId} and field ${isNamed})`);
   };
   about("account", "entity_id", accounts, accountNames);
   if (asked.contact && contactIds.length > 0) about("contact", "entity_id", contactIds, wanted("contact"));
@@ -174,9 +178,9 @@ async function readRawFields(
   const rows = await ask<{ entity: Entity; entity_id: string; account_id: string; field: string; value: unknown }>(
     tx,
     `select distinct on (entity, entity_id, field) entity, entity_id, account_id, field, value from field_changes
-     where (${conditions.join(" or ")}) and at <= $${parameters.length + 1}::timestamptz
+     where (${conditions.join(" or ")}) and at <= ${given(isoOf(asOf))}::timestamptz
      order by entity, entity_id, field, at desc, seq desc`,
-    [...parameters, isoOf(asOf)],
+    parameters,
   );
   const byEntity: Record<Entity, Map<string, Map<string, unknown>>> = {
     account: new Map(),

@@ -1,12 +1,19 @@
 import { and, asc, eq, inArray, isNull, or, type SQL, sql } from "drizzle-orm";
 import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
-import type { ClaimedDelivery, DeliveryResult, DeliveryRow, DeliveryStatus, Ledger } from "../../ports/ledger.js";
+import {
+  type ClaimedDelivery,
+  type DeliveryResult,
+  type DeliveryRow,
+  type DeliveryStatus,
+  type Ledger,
+  pendingRow,
+} from "../../ports/ledger.js";
 import type { Tx } from "../../ports/transactions.js";
 import { inside, rowsOf } from "./database.js";
 import { deliveries } from "./schema.js";
 import { SeenCounts } from "../../ports/put-backs.js";
 import { ALL_HELD } from "./put-backs.js";
-import { ask, isoOf, jsonRow, type Parameter } from "./statement.js";
+import { ask, isoOf, jsonRow, msText, type Parameter } from "./statement.js";
 
 /** Nothing of these was on the wire. */
 const UNSENT = ["pending", "claimed", "retry"] as const;
@@ -23,19 +30,21 @@ export const UNSETTLED = ["claimed", "wire", "unknown", "held"] as const;
  * still within a transaction, and the processes' own clocks differ.
  */
 export function postgresLedger(seen: SeenCounts = new SeenCounts()): Ledger {
-  /** A claim's row, unless the count that it got was given out before: then the database was put back, and nobody has claimed. */
-  const claimed = async (
+  /** What a claim's statement answers, unless the count that it got was given out before: then the database was put back, and nobody has claimed. */
+  const counted = async <Answer extends Claimed>(
     tx: Tx,
     statement: string,
     parameters: readonly Parameter[],
-  ): Promise<ClaimedDelivery | undefined> => {
+  ): Promise<Answer | undefined> => {
     if (!seen.isReady) return undefined;
     const before = seen.beforeClaim();
-    const [found] = await ask<Found & { claims: number; mayBeOut: boolean }>(tx, statement, parameters);
+    const [found] = await ask<Answer>(tx, statement, parameters);
     if (found === undefined) return undefined;
     seen.claimed(found.claims, before);
-    return found.mayBeOut ? { ...found.row, mayBeOut: true } : found.row;
+    return found;
   };
+  const asClaimed = (row: DeliveryRow, { mayBeOut }: Claimed): ClaimedDelivery =>
+    mayBeOut ? { ...row, mayBeOut: true } : row;
 
   /** True if the one row was as expected and was changed. */
   const change = async (tx: Tx, key: string, isExpected: SQL | undefined, patch: Patch): Promise<boolean> => {
@@ -61,7 +70,7 @@ export function postgresLedger(seen: SeenCounts = new SeenCounts()): Ledger {
       return keys.flatMap((key) => found.get(key) ?? []);
     },
     async pinClaimed(tx, row, token, leaseMs, at) {
-      return claimed(tx, PIN_CLAIMED, [
+      const found = await counted<Claimed & { leaseUntil: string }>(tx, PIN_CLAIMED, [
         row.key,
         row.id,
         row.channel,
@@ -83,6 +92,9 @@ export function postgresLedger(seen: SeenCounts = new SeenCounts()): Ledger {
         leaseMs,
         isoOf(at),
       ]);
+      if (found === undefined) return undefined;
+      const leaseUntil = Number(found.leaseUntil);
+      return asClaimed({ ...pendingRow(row), status: "claimed", token, leaseUntil, attempts: 1, sentAt: at }, found);
     },
     async read(tx, key) {
       return (await ask<Found>(tx, READ, [key]))[0]?.row;
@@ -123,10 +135,11 @@ export function postgresLedger(seen: SeenCounts = new SeenCounts()): Ledger {
       );
     },
     async openOf(tx, runId) {
-      return select(tx, and(eq(deliveries.runId, runId), inArray(deliveries.status, [...OPEN])));
+      return (await ask<Found>(tx, OPEN_OF, [runId])).map(({ row }) => row);
     },
     async claim(tx, key, token, leaseMs, at) {
-      return claimed(tx, CLAIM, [key, token, leaseMs, isoOf(at)]);
+      const found = await counted<Claimed & Found>(tx, CLAIM, [key, token, leaseMs, isoOf(at)]);
+      return found && asClaimed(found.row, found);
     },
     async wire(tx, key, token, wireMs, kept) {
       const { raw = null, messageId = null } = kept ?? {};
@@ -197,11 +210,17 @@ interface Found {
   readonly row: DeliveryRow;
 }
 
+interface Claimed {
+  readonly claims: number;
+  readonly mayBeOut: boolean;
+}
+
 const ROW = `${jsonRow(deliveries, "d")} as row`;
 const FROM_NOW = (ms: string) => `clock_timestamp() + ${ms}::double precision * interval '1 millisecond'`;
 
 const READ = `select ${ROW} from deliveries d where d.key = $1`;
 const OF_RUN = `select ${ROW} from deliveries d where d.run_id = $1 and d.effect_key = $2 order by d.key`;
+const OPEN_OF = `select ${ROW} from deliveries d where d.run_id = $1 and d.status in (${OPEN.map((status) => `'${status}'`).join(", ")}) order by d.key`;
 const OF_NO_RUN = `select ${ROW} from deliveries d where d.run_id is null and d.effect_key = $1 order by d.key`;
 
 /** Everything is held, but for the message that says so. */
@@ -212,20 +231,20 @@ const NOW = sql`clock_timestamp()`;
 /** It fell due before the database was found put back, and nobody has asked since then whether it is out. */
 const MAY_BE_OUT = `exists (select 1 from put_backs p where p.noticed_at >= d.due_at and (d.asked_at is null or d.asked_at < p.found_at)
     and d.key not like 'put\\_back/%')`;
-const AS_CLAIMED = `${ROW}, nextval('delivery_claims')::double precision as claims, ${MAY_BE_OUT} as "mayBeOut"`;
+const AS_CLAIMED = `nextval('delivery_claims')::double precision as claims, ${MAY_BE_OUT} as "mayBeOut"`;
 
 const PIN_CLAIMED = `insert into deliveries as d (key, id, channel, run_id, effect_key, step, account_id, contact_id, recipient, category,
     template, template_hash, locale, priority, due_at, created_at, raw, status, token, lease_until, attempts, sent_at)
   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::int, $15::timestamptz, $16::timestamptz, $17,
     'claimed', $18, ${FROM_NOW("$19")}, 1, $20::timestamptz)
-  on conflict do nothing returning ${AS_CLAIMED}`;
+  on conflict do nothing returning ${msText("d.lease_until")} as "leaseUntil", ${AS_CLAIMED}`;
 
 const CLAIM = `update deliveries d set status = 'claimed', token = $2, lease_until = ${FROM_NOW("$3")}, wire_until = null, not_before = null,
     attempts = d.attempts + 1, sent_at = $4::timestamptz
   where d.key = $1 and (d.status in ('pending', 'claimed')
     or (d.status = 'retry' and (d.not_before is null or d.not_before <= clock_timestamp())))
     and ${IS_FREE_SQL("d.key")}
-  returning ${AS_CLAIMED}`;
+  returning ${ROW}, ${AS_CLAIMED}`;
 
 const WIRE = `update deliveries set status = 'wire', wire_until = ${FROM_NOW("$3")},
     raw = coalesce($4::text, raw), message_id = coalesce($5::text, message_id)

@@ -14,8 +14,11 @@ export type Parameter = string | number | boolean | null | readonly string[];
  */
 export async function ask<Row>(tx: Tx, text: string, parameters: readonly Parameter[]): Promise<Row[]> {
   const { client } = (tx as unknown as DrizzleInside).session;
-  return (await client.unsafe(text, parameters as postgres.ParameterOrJSON<never>[])) as unknown as Row[];
+  return (await client.unsafe(text, parameters as postgres.ParameterOrJSON<never>[], AS_GIVEN)) as unknown as Row[];
 }
+
+/** Left to itself, the driver has a statement without parameters parsed and planned each time. It takes the option, though its types don't have it. */
+const AS_GIVEN = { simple: false } as postgres.UnsafeQueryOptions;
 
 /** Both a drizzle transaction and a drizzle database have it. */
 interface DrizzleInside {
