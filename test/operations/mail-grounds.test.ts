@@ -148,7 +148,8 @@ test("Postgres plans what every mail asks once, not each time anew", async () =>
     return ask<{ asks: string; custom: number; generic: number }>(
       tx,
       `select case when statement like '%field_changes%' then 'facts' else 'grounds' end as asks, custom_plans::int as custom, generic_plans::int as generic
-       from pg_prepared_statements where statement like '%"peopleVersion"%' or statement like 'select distinct on (entity%' order by 1`,
+       from pg_prepared_statements
+       where (statement like '%"hasTask"%' or statement like '%account_id, field, value from field_changes%') and statement not like '%pg_prepared%' order by 1`,
       [],
     );
   });
