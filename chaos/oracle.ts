@@ -182,7 +182,9 @@ async function judgeWith(sql: postgres.Sql, evidence: Evidence): Promise<Verdict
     if (
       ["claimed", "wire", "retry"].includes(row.status) ||
       // A parked run waits for a person, and its mail with it.
-      (row.status === "pending" && (row.deferred ?? row.created) < evidence.now && !parked.has(row.run_id ?? ""))
+      (row.status === "pending" &&
+        (row.deferred ?? (isDaily(row) ? Number.POSITIVE_INFINITY : row.created)) < evidence.now &&
+        !parked.has(row.run_id ?? ""))
     ) {
       lost += 1;
       broken.push({ what: `left as ${row.status}`, run: row.run_id, key: row.key, detail: row.reason ?? "" });
