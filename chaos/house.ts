@@ -43,6 +43,8 @@ export interface HouseOptions {
   readonly log: (line: string) => void;
   readonly scale: number;
   readonly origin: Instant;
+  /** Slack's channels that policy.yaml names: a workspace has them before anybody posts there. */
+  readonly channels: readonly string[];
   /** Whether the mail server can be asked for a Message-ID. Without, silence after the dot becomes `unknown`. */
   readonly canBeAsked: boolean;
   readonly onMessage: (message: MailboxMessage) => Promise<void>;
@@ -83,7 +85,13 @@ export async function openHouse(options: HouseOptions): Promise<House> {
     stops.push(mailbox.stop);
     const signingSecret = randomBytes(16).toString("hex");
     const slackToken = `xoxb-chaos-${randomBytes(8).toString("hex")}`;
-    const desk = await startDesk({ signingSecret, token: slackToken, keep: 100_000, onPost: options.onPost });
+    const desk = await startDesk({
+      signingSecret,
+      token: slackToken,
+      keep: 100_000,
+      channels: options.channels,
+      onPost: options.onPost,
+    });
     stops.push(desk.stop);
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import postgres from "postgres";
 import { dispatchBatch } from "../src/operations/dispatch-events.js";
+import type { Policy } from "../src/engine/policy.js";
 import { publish } from "../src/operations/publish.js";
 import { DAY_MS } from "../src/values/instant.js";
 import { type Fault, isOfProcess, nameOf, scheduleOf, type Victim } from "./faults.js";
@@ -96,6 +97,7 @@ async function runOne(seed: number, options: Options, stop: AbortSignal): Promis
     scale,
     origin: load.origin,
     canBeAsked: !isBlind,
+    channels: channelsOf(load),
     ...(count + kills > 0 && { dieMigrating: 1 + (seed % MIGRATED_TABLES) }),
     isNaive,
     async onMessage(message) {
@@ -209,6 +211,11 @@ async function runOne(seed: number, options: Options, stop: AbortSignal): Promis
     for (const close of closing) await close().catch(() => {});
     await house.stop();
   }
+}
+
+function channelsOf(load: Load): readonly string[] {
+  const { policy } = load.workspace.configurations as unknown as { policy: Policy };
+  return [policy.slack.unassignedChannel, policy.slack.alertsChannel];
 }
 
 /** Domain milliseconds in a real one while kills are measured: the pause of a live run takes 2 s. */

@@ -25,6 +25,8 @@ export interface DeskOptions {
   readonly token?: string;
   /** Who there is; absent: whoever is looked up exists. */
   readonly users?: readonly DeskUser[];
+  /** Channels that are there from the beginning (`#name`); others come into being when somebody first names them. */
+  readonly channels?: readonly string[];
   /** Messages kept whole; older ones only stay counted. Default 10 000. */
   readonly keep?: number;
   /** How long an interaction may take; default 30 s (Slack itself shows an error after 3: `stats().interactionsLate`). */
@@ -74,6 +76,7 @@ export async function startDesk(options: DeskOptions): Promise<Desk> {
     keep: options.keep ?? DEFAULT_KEEP,
     ...(options.users ? { users: options.users } : {}),
   });
+  for (const name of options.channels ?? []) workspace.channel(name);
   const behaviours = new DeskBehaviours();
   let receiverUrl = options.receiverUrl;
   let url = "";
