@@ -130,6 +130,7 @@ export async function runPlaybook(input: RunPlaybookInput): Promise<string> {
       },
       persist: (request) => persist(request, inbox),
       arrived: () => inbox.splice(0),
+      putBack: (events) => void inbox.unshift(...events),
       idle: async (until) => {
         if (until === undefined || until > (clock.until ?? until)) await condition(() => inbox.length > 0);
         else await condition(() => inbox.length > 0, Math.max(1, Math.ceil((until - domainNow()) / clock.scale)));

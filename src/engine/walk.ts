@@ -14,6 +14,8 @@ export interface Driver {
   persist(request: PersistRequest): Promise<Answer>;
   /** Events that have arrived since the last call, without waiting. */
   arrived(): readonly RunEvent[];
+  /** These are to be given by `arrived` once more, before all others, and a `persist` is called off for them. Absent: none is ever told before it came. */
+  putBack?(events: readonly RunEvent[]): void;
   /** Waits until the domain clock reaches `until` (undefined: for ever) or an event arrives. */
   idle(until: Instant | undefined): Promise<void>;
   /** What the domain clock shows. */
@@ -37,9 +39,10 @@ export async function walk(plan: Plan, from: RunState, driver: Driver): Promise<
     for (const item of log) state = follow(plan, state, item, offered).state;
   };
 
+  const isNew = ({ id }: RunEvent): boolean => !state.seen.includes(id);
+
   while (state.phase !== "ended") {
     driver.observe(state);
-    const isNew = ({ id }: RunEvent): boolean => !state.seen.includes(id);
     offered = offered.filter(isNew);
     // Also while it is busy: a run that is told of something all the time never rests.
     if (offered.length === 0 && state.phase !== "new" && (await driver.isLong())) return state;
@@ -58,6 +61,13 @@ export async function walk(plan: Plan, from: RunState, driver: Driver): Promise<
       break;
     }
     happened(response.log);
+    // A stretch takes in all that it is offered. What this one has not came while it was walked: a history that is followed anew tells of it before, where
+    // the workflow task was done again with the stretch under way (a worker that stood still). From here on both go the same way.
+    const since = offered.filter(isNew);
+    if (since.length > 0 && driver.putBack !== undefined) {
+      driver.putBack(since);
+      offered = [];
+    }
     state = advance(plan, state, { kind: "written" }).state;
     isResting = response.isResting;
     wakesAt = response.wakesAt;
