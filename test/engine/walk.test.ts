@@ -353,6 +353,41 @@ describe("bounds", () => {
   });
 });
 
+test("an event that a stretch's answer didn't take in is put back, and calls off what is retried", async () => {
+  const plan = planFrom([slack("a"), end("done")]);
+  const early = event("x", START + 1);
+  const inbox: RunEvent[] = [early];
+  const offers: string[][] = [];
+  const heldBy: number[] = [];
+  const state = await walk(plan, newRun(plan, RUN), {
+    // As a history has it whose first stretch was asked for before the event came.
+    perform: async ({ state: from, offered }) => {
+      offers.push(offered.map(({ id }) => id));
+      const isFirst = offers.length === 1;
+      return stretch(plan, from, isFirst ? [] : offered, {
+        hasReached: () => true,
+        mayGoOn: () => true,
+        perform: async (command, now) =>
+          isFirst ? { kind: "retry", afterMs: 1 } : { kind: "outcome", outcome: well(command, now) },
+        write: async () => [],
+      });
+    },
+    persist: async () => {
+      heldBy.push(inbox.length);
+      return { kind: "events", events: [] };
+    },
+    arrived: () => inbox.splice(0),
+    putBack: (events) => void inbox.unshift(...events),
+    idle: async () => {},
+    now: () => START + 2,
+    isLong: () => false,
+    observe: () => {},
+  });
+  expect(state.outcome).toBe("done");
+  expect(offers).toEqual([[early.id], [early.id]]);
+  expect(heldBy).toEqual([1]);
+});
+
 test("what an expression can see of a run", async () => {
   const plan = planFrom(
     [
