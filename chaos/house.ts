@@ -11,7 +11,7 @@ import { type Wired, wire } from "../src/entrances/wire.js";
 import { type Desk, startDesk } from "../src/local/desk.js";
 import type { DeskMessage } from "../src/local/desk-workspace.js";
 import { freePort } from "../src/local/free-port.js";
-import { type Mailbox, startMailbox } from "../src/local/mailbox.js";
+import { type Mailbox, type MailboxOptions, startMailbox } from "../src/local/mailbox.js";
 import type { MailboxMessage } from "../src/local/mailbox-messages.js";
 import { claimFolder } from "../src/local/watchdog.js";
 import { createToken } from "../src/operations/tokens.js";
@@ -48,6 +48,7 @@ export interface HouseOptions {
   /** Whether the mail server can be asked for a Message-ID. Without, silence after the dot becomes `unknown`. */
   readonly canBeAsked: boolean;
   readonly onMessage: (message: MailboxMessage) => Promise<void>;
+  readonly onAnswer: NonNullable<MailboxOptions["onAnswer"]>;
   readonly onPost: (message: DeskMessage) => Promise<void>;
   /** Done while the domain's clock stands still, with a server and nothing else. */
   readonly prepare: (wired: Wired, call: Call) => Promise<void>;
@@ -81,7 +82,7 @@ export async function openHouse(options: HouseOptions): Promise<House> {
       killableTemporal(folder, claim, log),
     ]);
     stops.push(postgres.stop, temporal.stop);
-    const mailbox = await startMailbox({ keep: 100_000, onMessage: options.onMessage });
+    const mailbox = await startMailbox({ keep: 100_000, onMessage: options.onMessage, onAnswer: options.onAnswer });
     stops.push(mailbox.stop);
     const signingSecret = randomBytes(16).toString("hex");
     const slackToken = `xoxb-chaos-${randomBytes(8).toString("hex")}`;

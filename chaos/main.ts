@@ -51,6 +51,8 @@ const log = (line: string): void => console.error(`chaos: ${line}`);
 
 interface Struck {
   readonly at: number;
+  /** Of what lasts: real time. */
+  readonly until?: number;
   readonly name: string;
   readonly isOfProcess: boolean;
 }
@@ -90,6 +92,9 @@ async function runOne(seed: number, options: Options, stop: AbortSignal): Promis
   const people = new People(load);
   const arrivedAt = new Map<number, number>();
   const struck: Struck[] = [];
+  /** No fault of the seed's. */
+  const last: Struck[] = [];
+  const answers = new Map<string, (number | undefined)[]>();
   const closing: (() => Promise<void>)[] = [];
   const mailedAt = new Map<string, number>();
   const house = await openHouse({
@@ -104,6 +109,9 @@ async function runOne(seed: number, options: Options, stop: AbortSignal): Promis
       await people.onMessage(message);
       const id = message.deliveryId ?? "";
       if (!mailedAt.has(id)) mailedAt.set(id, Date.now());
+    },
+    onAnswer({ deliveryId = "" }, afterMs) {
+      answers.set(deliveryId, [...(answers.get(deliveryId) ?? []), afterMs]);
     },
     onPost: (message) => people.onPost(message),
     prepare: async (wired, call) => {
@@ -141,7 +149,10 @@ async function runOne(seed: number, options: Options, stop: AbortSignal): Promis
       await Promise.all(await strike(house, people, call, schedule, random, struck, stop));
       await sleep(Math.max(0, house.beginsAt + durationMs - Date.now()), undefined, { signal: stop });
       // Whoever has a wrong clock, or is to die somewhere, begins anew; what mail server and Slack were asked for has its time to happen.
-      if (count > 0) for (const program of Object.values(house.programs)) program.kill();
+      if (count > 0) {
+        last.push({ at: Date.now(), name: "kill worker", isOfProcess: true });
+        for (const program of Object.values(house.programs)) program.kill();
+      }
     }
     const unused = await unusedBehaviours(house, stop);
     ending.abort();
@@ -149,6 +160,8 @@ async function runOne(seed: number, options: Options, stop: AbortSignal): Promis
     await enrolling;
     await settle(house, call, stop);
     clearInterval(watching);
+    for (const program of Object.values(house.programs))
+      for (const { point, at } of program.diedAt()) struck.push({ at, name: `die ${point}`, isOfProcess: true });
     const evidence = {
       databaseUrl: house.postgres.direct(),
       mails: house.mailbox.messages(),
@@ -158,6 +171,8 @@ async function runOne(seed: number, options: Options, stop: AbortSignal): Promis
       people,
       now: house.wired.clock.now() - DAY_MS / 24,
       canBeAsked: !isBlind,
+      answers,
+      interruptions: [...struck, ...last].filter(({ name }) => INTERRUPTS.test(name)),
     };
     if (process.env["WAYPOST_CHAOS_KEEP"] !== undefined) {
       const { load: _, people: __, arrivedAt: ___, ...rest } = evidence;
@@ -188,8 +203,6 @@ async function runOne(seed: number, options: Options, stop: AbortSignal): Promis
       kills === 0
         ? {}
         : { recovery: await recoveriesOf(killed, { sql, people, mailedAt, posts: house.desk.posts(), scale }) };
-    for (const program of Object.values(house.programs))
-      for (const point of program.diedAt()) struck.push({ at: 0, name: `die ${point}`, isOfProcess: true });
     const happened = withoutUnused(struck, unused);
     const byKind: Record<string, number> = {};
     for (const { name } of happened) byKind[name] = (byKind[name] ?? 0) + 1;
@@ -212,6 +225,9 @@ async function runOne(seed: number, options: Options, stop: AbortSignal): Promis
     await house.stop();
   }
 }
+
+/** What may take the sender of a mail away from it, or what it would write. */
+const INTERRUPTS = /^(kill (worker|postgres)|freeze worker|clock|die (?!event-appended|migration))/;
 
 function channelsOf(load: Load): readonly string[] {
   const { policy } = load.workspace.configurations as unknown as { policy: Policy };
@@ -250,7 +266,10 @@ async function strike(
   let isTemporalAway = false;
   for (const fault of faults) {
     await sleep(Math.max(0, house.beginsAt + fault.atMs - Date.now()), undefined, { signal: stop });
-    const noted = (name = nameOf(fault)) => struck.push({ at: Date.now(), name, isOfProcess: isOfProcess(fault) });
+    const noted = (lastsMs = 0): void => {
+      const at = Date.now();
+      struck.push({ at, until: at + lastsMs, name: nameOf(fault), isOfProcess: isOfProcess(fault) });
+    };
     switch (fault.kind) {
       case "kill":
       case "die":
@@ -261,7 +280,7 @@ async function strike(
       case "postgres":
         if (isPostgresAway) break;
         isPostgresAway = true;
-        noted();
+        noted(fault.awayMs + POSTGRES_RECOVERS_MS);
         under.push(house.postgres.crash(fault.awayMs).finally(() => (isPostgresAway = false)));
         break;
       case "temporal":
@@ -297,6 +316,8 @@ async function strike(
   return [...under, ...victims];
 }
 
+const POSTGRES_RECOVERS_MS = 2_000;
+
 type OfProcess = Extract<Fault, { who: Victim }>;
 
 /** Ends and freezes one process, each time a while after it is at work: what is killed before it has begun shows nothing. */
@@ -319,7 +340,8 @@ async function strikeProcess(
     if (signal.aborted || !program.isReady()) continue;
     const fault = queue.shift() as OfProcess;
     const name = fault.kind === "die" ? `kill ${who === "server" ? "server" : "worker"}` : nameOf(fault);
-    struck.push({ at: Date.now(), name, isOfProcess: true });
+    const at = Date.now();
+    struck.push({ at, until: at + (fault.kind === "freeze" ? fault.ms : 0), name, isOfProcess: true });
     if (fault.kind === "freeze") await program.freeze(fault.ms);
     else if (fault.kind === "kill") program.kill();
     else if (fault.kind === "die") program.kill({ WAYPOST_DIE_AT: `${fault.point}:${fault.time}` });

@@ -32,6 +32,8 @@ export interface Verdict {
   readonly lost: number;
   /** That nobody knew of in the end, each with a task or a run that waits for a person. */
   readonly unknown: number;
+  /** Of these: whose answer the mail server kept back, and whose sender was taken away. */
+  readonly unknownBy: { readonly answer: number; readonly sender: number };
   /** Runs that the simulator has; those that went as it says from beginning to end; and of the others, up to what they were compared: how many. */
   readonly rehearsed: number;
   readonly compared: number;
@@ -55,6 +57,10 @@ export interface Evidence {
   /** Until when the domain's clock has certainly come. */
   readonly now: number;
   readonly canBeAsked: boolean;
+  /** By delivery: of each time that the mail server had it whole, after how long it answered, real milliseconds; undefined: never. */
+  readonly answers: ReadonlyMap<string, readonly (number | undefined)[]>;
+  /** When what sends mail, or what it writes to, was taken away: real time. */
+  readonly interruptions: readonly { readonly at: number; readonly until?: number }[];
 }
 
 interface Row {
@@ -74,6 +80,9 @@ interface Row {
   deferred: number | null;
   moves: boolean | null;
   created: number;
+  /** Real time: of its last claim's end, and of when it is looked for. */
+  leased: number | null;
+  wired: number | null;
 }
 
 const ARRIVED_MEANS = ["sent", "resolved", "held", "unknown"];
@@ -95,6 +104,7 @@ async function judgeWith(sql: postgres.Sql, evidence: Evidence): Promise<Verdict
     (await sql`select key, id, channel, run_id, account_id, effect_key, step, contact_id, recipient, category, status, reason,
     extract(epoch from sent_at)::float8 * 1000 as sent, extract(epoch from deferred_until)::float8 * 1000 as deferred,
     extract(epoch from created_at)::float8 * 1000 as created,
+    extract(epoch from lease_until)::float8 * 1000 as leased, extract(epoch from wire_until)::float8 * 1000 as wired,
     greatest(lease_until, wire_until, not_before) + interval '20 seconds' > clock_timestamp() as moves from deliveries`) as unknown as Row[];
   const byId = new Map(rows.map((row) => [row.id, row]));
 
@@ -154,6 +164,7 @@ async function judgeWith(sql: postgres.Sql, evidence: Evidence): Promise<Verdict
   // ── none lost, none from nowhere ──
   let lost = 0;
   let unknown = 0;
+  const unknownBy = { answer: 0, sender: 0 };
   const parked = new Map(
     (await sql`select id, parked from runs where parked is not null`).map((row) => [
       row.id as string,
@@ -202,6 +213,10 @@ async function judgeWith(sql: postgres.Sql, evidence: Evidence): Promise<Verdict
             (row.channel === "slack" && task.run_id === row.run_id && task.status === "open"),
         );
       if (!isShown) broken.push({ what: "unknown, and nobody is shown it", run: row.run_id, key: row.key });
+      const cause = row.channel === "email" ? causeOf(row, evidence) : "sender";
+      if (cause === undefined)
+        broken.push({ what: "unknown without a fault between wire and answer", run: row.run_id, key: row.key });
+      else unknownBy[cause] += 1;
       if (evidence.canBeAsked)
         broken.push({
           what: "unknown, though the server can be asked",
@@ -413,6 +428,7 @@ async function judgeWith(sql: postgres.Sql, evidence: Evidence): Promise<Verdict
     doubledMails: broken.filter(({ what }) => what === "mail doubled").length,
     lost,
     unknown,
+    unknownBy,
     rehearsed: load.expected.size,
     compared: rehearsal.compared,
     comparedUpTo: rehearsal.comparedUpTo,
@@ -432,6 +448,19 @@ const FATES: ReadonlyMap<string, string> = new Map([
   ["held", "a message of unknown fate"],
   ["resolved", "a message of unknown fate"],
 ]);
+
+/** What struck between wire and answer: the server kept its answer back, or who was to hear it was taken away. undefined: nothing did. */
+function causeOf(row: Row, { answers, interruptions }: Evidence): "answer" | "sender" | undefined {
+  if (answers.get(row.id)?.some((afterMs) => afterMs === undefined || afterMs > PATIENCE_MS)) return "answer";
+  const from = (row.leased ?? 0) - LEASE_MS;
+  const until = (row.wired ?? 0) - SLACKEN_MS;
+  return interruptions.some((one) => one.at < until && (one.until ?? one.at) > from) ? "sender" : undefined;
+}
+
+/** The least that a sender waits for an answer here (3 s, less what went before); how long a claim is its own; how long after its sender has given up a mail is looked for. */
+const PATIENCE_MS = 2_500;
+const LEASE_MS = 10_000;
+const SLACKEN_MS = 3_000;
 
 function isDaily({ key }: Row): boolean {
   return /^(digest|overload)[|]/.test(key);

@@ -16,8 +16,8 @@ export interface Program {
   pid(): number | undefined;
   /** It lives and has said so: it does its work. */
   isReady(): boolean;
-  /** How often it died at a named point. */
-  diedAt(): readonly string[];
+  /** Where it died at a named point, and when, real time. */
+  diedAt(): readonly { readonly point: string; readonly at: number }[];
   /** What it said when it ended though nobody had killed it. */
   endedByItself(): readonly string[];
   /** SIGKILL; its next life begins with `next` on top of its environment. */
@@ -39,7 +39,7 @@ export function startProgram(
 ): Program {
   const { folder, claim, log } = context;
   const logFile = join(folder, "logs", `${name}.log`);
-  const died: string[] = [];
+  const died: { readonly point: string; readonly at: number }[] = [];
   const byItself: string[] = [];
   let child: ChildProcess | undefined;
   let isFrozen = false;
@@ -80,7 +80,7 @@ export function startProgram(
       }
       const point = /WAYPOST_DIED_AT=(\S+)/.exec(tail)?.[1];
       if (point !== undefined) {
-        died.push(point);
+        died.push({ point, at: Date.now() });
         log(`${name} died at ${point}`);
       } else if (!wasKilled && !isStopping) {
         byItself.push(`${signal ?? code}: ${tail.slice(-600)}`);

@@ -49,11 +49,13 @@ export async function wake(stand: Stand, { rounds }: { readonly rounds: number }
     for (const side of order) light[side.name].push(await paced(side, seen, bareRate * 0.2, FAST_SECONDS));
     const ourRate = sustained.waypost.at(-1) as number;
     for (const side of order) heavy[side.name].push(await paced(side, seen, ourRate * 0.7, FAST_SECONDS));
+    const said = (latencies: readonly number[] = []) =>
+      [0.5, 0.95].map((share) => percentile(latencies, share).toFixed(0)).join(", ");
     const p95s = [slow, light, heavy].map(
-      ({ waypost, bare }) => `${p95Of(waypost.at(-1)).toFixed(0)} beside ${p95Of(bare.at(-1)).toFixed(0)} ms`,
+      ({ waypost, bare }) => `${said(waypost.at(-1))} beside ${said(bare.at(-1))} ms`,
     );
     stand.log(
-      `round ${round + 1}: sustained ${ourRate.toFixed(0)}/s, bare ${bareRate.toFixed(0)}/s; p95 ${p95s.join(", ")}`,
+      `round ${round + 1}: sustained ${ourRate.toFixed(0)}/s, bare ${bareRate.toFixed(0)}/s; p50, p95 ${p95s.join("; ")}`,
     );
   }
   return resultOf("wake", [

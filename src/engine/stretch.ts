@@ -60,7 +60,7 @@ export async function stretch(
   /** Where the run stood before ticks that nothing has come of yet. */
   let before: { readonly now: Advanced; readonly log: LogItem[] } | undefined;
   let done = 0;
-  /** Areas of the facts that have led the run here, or that it listens to. */
+  /** Areas of the facts that have led the run here, or that it listens to; and `DEFERRED`. */
   const known = new Set<string | undefined>(plan.listens.facts.map(areaOf));
 
   const move = (item: LogItem): void => {
@@ -102,8 +102,8 @@ export async function stretch(
       move({ kind: "tick", at: nextWake(now.state) ?? now.state.clock });
     }
     const [command] = now.commands;
-    const changesWhatIsKnown = command !== undefined && known.has(areaChangedBy(command));
-    const mayGoOn = log.length < full && (done === 0 || (world.mayGoOn() && !changesWhatIsKnown));
+    const begins = command !== undefined && log.length > 0 && known.has(areaChangedBy(command));
+    const mayGoOn = log.length < full && !begins && (done === 0 || world.mayGoOn());
     if (command !== undefined && mayGoOn) {
       if (command.kind === "close") {
         // Nothing that arrives now changes that the run ends; but what came before a timer that led here does.
@@ -122,6 +122,7 @@ export async function stretch(
           before = undefined;
           done += 1;
           for (const area of areasAskedBy(command)) known.add(area);
+          if (answer.outcome.kind === "deferred") known.add(DEFERRED);
           continue;
         case "events":
           take(answer.events);
@@ -143,7 +144,7 @@ export async function stretch(
     }
     const isResting = command === undefined && mayGoOn;
     // Nothing came of the last ticks: an earlier event may still turn up, also after this stretch.
-    if (before !== undefined && isTrifle(before.now.state, now.state)) ({ now, log } = before);
+    if (before !== undefined && !begins && isTrifle(before.now.state, now.state)) ({ now, log } = before);
     const wakesAt = wake === undefined ? {} : { wakesAt: wake };
     const response: PerformResponse = { log, isResting, ...wakesAt, ...(retry === undefined ? {} : { retry }) };
     const events = await world.write({ ...told(), response });
@@ -154,8 +155,8 @@ export async function stretch(
 }
 
 /**
- * What changes facts of an area that has led the run so far begins a stretch: one whose worker died behind it is walked again from its beginning, and what was
- * decided before must not be decided anew by what it changed. undefined: it changes none.
+ * What changes facts of an area that has led the run so far, or takes mail back that was deferred, begins a stretch: one whose worker died behind it is walked
+ * again from its beginning, and what came before it must not come out otherwise by what it changed. undefined: it changes none.
  */
 function areaChangedBy(command: Command): string | undefined {
   switch (command.kind) {
@@ -164,6 +165,9 @@ function areaChangedBy(command: Command): string | undefined {
     case "milestone":
     case "health":
       return command.kind;
+    case "email_withdraw":
+    case "leave":
+      return DEFERRED;
     default:
       return undefined;
   }
@@ -182,6 +186,8 @@ function areasAskedBy(command: Command): readonly string[] {
   }
 }
 
+/** Mail that this stretch has deferred: once taken back, it waits no more. */
+const DEFERRED = "deferred";
 const DATED = ["account", "contact", "contract", "milestone"];
 
 function areaOf(fact: string): string {

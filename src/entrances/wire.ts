@@ -16,6 +16,7 @@ import { postgresPutBacks } from "../adapters/postgres/put-backs.js";
 import { postgresPortfolio } from "../adapters/postgres/portfolio.js";
 import { postgresSegments } from "../adapters/postgres/segments.js";
 import { postgresStore } from "../adapters/postgres/store.js";
+import { eventsTeller } from "../adapters/postgres/wake.js";
 import { postgresSuppressions } from "../adapters/postgres/suppressions.js";
 import { postgresTasks } from "../adapters/postgres/tasks.js";
 import { postgresTokens } from "../adapters/postgres/tokens.js";
@@ -67,6 +68,8 @@ export interface Wired extends Omit<PerformPorts, "onFault"> {
   readonly onFault: (what: string, error: unknown) => void;
   /** Set by whoever does things in their order: told what others wait for. */
   onBlocked: (kind: Exclude<Blocker["kind"], "told">) => void;
+  /** Called behind each commit that has brought events: tells the workers; a worker sets what tells its own dispatchers. */
+  onEvents: () => void;
   /** For the verbs about health and segments; `health` here is the meter that playbooks call. */
   readonly healthPorts: HealthPorts;
   /** For `dispatchBatch`. */
@@ -92,7 +95,7 @@ export function wire(environment: EnvironmentWith<"DATABASE_URL">, name: string,
     poolMax: environment.WAYPOST_POOL_MAX ?? 10,
     applicationName: `waypost ${name}`,
   });
-  const store = postgresStore(database);
+  const store = postgresStore(database, () => wired.onEvents());
   const clockSetting = environment.WAYPOST_CLOCK ?? REAL_TIME;
   const clock = systemClock(clockSetting);
   const temporal = lazyTemporalClient({
@@ -172,6 +175,7 @@ export function wire(environment: EnvironmentWith<"DATABASE_URL">, name: string,
     logger: log,
     onFault,
     onBlocked: () => {},
+    onEvents: eventsTeller(database.client),
     order,
     dispatch: {
       store,

@@ -19,6 +19,8 @@ export interface MailboxOptions {
    * the message isn't taken.
    */
   readonly onMessage?: (message: MailboxMessage) => void | Promise<void>;
+  /** Told of every message that came as far as its dot: how long until the server answered, real milliseconds; undefined: it never did. */
+  readonly onAnswer?: (message: MailboxMessage, afterMs: number | undefined) => void;
 }
 
 export interface Mailbox {
@@ -42,7 +44,7 @@ export interface Mailbox {
 export async function startMailbox(options: MailboxOptions = {}): Promise<Mailbox> {
   const messages = new MailboxMessages(options.keep ?? DEFAULT_KEEP);
   const behaviours = new MailboxBehaviours();
-  const smtp = smtpServer(messages, behaviours, options.onMessage ?? (() => {}));
+  const smtp = smtpServer(messages, behaviours, options);
   const smtpPort = await listenSmtp(smtp, options.port ?? 0);
   let http: Server;
   try {
@@ -75,7 +77,7 @@ const MAX_MESSAGE_BYTES = 10_000_000;
 function smtpServer(
   messages: MailboxMessages,
   behaviours: MailboxBehaviours,
-  onMessage: NonNullable<MailboxOptions["onMessage"]>,
+  { onMessage, onAnswer }: MailboxOptions,
 ): SMTPServer {
   const server: SMTPServer = new SMTPServer({
     banner: "Waypost mailbox",
@@ -122,24 +124,29 @@ function smtpServer(
   server.on("error", () => {});
 
   async function take(raw: Buffer, session: SMTPServerSession): Promise<Error | null | "dropped"> {
+    const began = performance.now();
     const to = session.envelope.rcptTo.map((recipient) => recipient.address);
     const from = session.envelope.mailFrom === false ? "" : session.envelope.mailFrom.address;
+    const message = messages.prepare(from, to, raw, await PostalMime.parse(raw));
     const behaviour = behaviours.take("body", to);
+    const answered = (): void => onAnswer?.(message, performance.now() - began);
     if (behaviour?.kind === "reply") {
       messages.refused();
+      answered();
       return refusal(behaviour);
     }
     if (behaviour?.kind !== "drop" || behaviour.kept) {
-      const message = messages.prepare(from, to, raw, await PostalMime.parse(raw));
-      await onMessage(message);
+      await onMessage?.(message);
       messages.add(message);
     }
     if (behaviour?.kind === "delay") await sleep(behaviour.delayMs);
     if (behaviour?.kind === "drop") {
       messages.dropped();
       drop(server, session);
+      onAnswer?.(message, undefined);
       return "dropped";
     }
+    answered();
     return null;
   }
 

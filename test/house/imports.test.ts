@@ -116,4 +116,17 @@ describe("the house", () => {
       });
     expect(wrong).toEqual([]);
   });
+
+  test("who judges a run of faults runs nothing that delivers", () => {
+    const running = (file: string): string[] =>
+      [...readFileSync(join(ROOT, file), "utf8").matchAll(/^import (?!type )[^;]*?from\s+"([^"]+)"/gm)].map(
+        (match) => match[1] ?? "",
+      );
+    expect(running("chaos/oracle.ts")).toEqual(["postgres", "./load.js", "./rehearsed.js"]);
+    expect(running("chaos/rehearsed.ts")).toEqual(["./load.js"]);
+    // Of the rooms that deliver, what it is handed with the load has only the reading of playbooks.
+    expect(running("chaos/load.ts").filter((target) => /src\/(operations|adapters|entrances)/.test(target))).toEqual([
+      "../src/operations/publish-files.js",
+    ]);
+  });
 });

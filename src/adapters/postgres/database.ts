@@ -160,7 +160,7 @@ function reconnectAfterSeconds(attempt: number): number {
   return Math.min(0.05 * 2 ** Math.min(attempt, 10), 1) * (0.5 + Math.random() / 2);
 }
 
-interface SocketAddress {
+export interface SocketAddress {
   readonly path?: string;
   readonly host: readonly string[];
   readonly port: readonly number[];
@@ -171,7 +171,7 @@ interface SocketAddress {
  * an hour, and with it everything that has a statement under way. No statement takes as long, and a connection that is only idle may go. And one that the other side closes before a word was said (a proxy without a server behind it)
  * fails: the driver would connect again for ever, and whoever asked would wait as long.
  */
-function openSocket({ path, host, port }: SocketAddress, silenceMaxMs: number): Socket {
+export function openSocket({ path, host, port }: SocketAddress, silenceMaxMs: number): Socket {
   const socket = path ? connect(path) : connect(port[0] as number, host[0] as string);
   socket.once("end", () => {
     if (socket.bytesRead > 0) return;

@@ -3,6 +3,7 @@ import { DefaultLogger, makeTelemetryFilterString, Runtime } from "@temporalio/w
 import { createActivities } from "../../../activities/index.js";
 import { migrate } from "../../adapters/postgres/migrate.js";
 import { postgresRetention } from "../../adapters/postgres/retention.js";
+import { listenForEvents } from "../../adapters/postgres/wake.js";
 import { ensureSweepSchedule, sweepScheduleId } from "../../adapters/temporal/sweep-schedule.js";
 import { createRunWorker, type RunWorkerOptions } from "../../adapters/temporal/worker.js";
 import { dispatchBatch } from "../../operations/dispatch-events.js";
@@ -87,7 +88,7 @@ export async function runWorker(
     await untilItWorks("what Temporal has noted", look, signal, logger);
     const running = await untilItWorks("Temporal", () => createWorker(environment, wired, options), signal, logger);
     if (running === undefined) return EXIT_OK;
-    return await work(running, wired, signal, options);
+    return await work(running, wired, environment.DATABASE_URL, signal, options);
   } catch (error) {
     logger.fatal({ err: error }, "the worker ends");
     return EXIT_FAULT;
@@ -99,6 +100,7 @@ export async function runWorker(
 async function work(
   { worker, close }: Awaited<ReturnType<typeof createRunWorker>>,
   wired: Wired,
+  databaseUrl: string,
   signal: AbortSignal,
   options: WorkerProcessOptions,
 ): Promise<number> {
@@ -110,7 +112,9 @@ async function work(
     // Before RUNNING it would throw; then run() below is told at once.
     if (worker.getState() === "RUNNING") worker.shutdown();
   };
-  const loops = loopsOf(wired).map((loop) => runPollLoop(loop, stop.signal, logger));
+  const nudges = nudgesOf(wired);
+  const loops = loopsOf(wired, nudges).map((loop) => runPollLoop(loop, stop.signal, logger));
+  loops.push(listenForEvents(databaseUrl, wired.onEvents, stop.signal));
   loops.push(untilItWorks("sweep schedule", () => schedule(wired), stop.signal, logger).then(() => {}));
   const runs = worker.run();
   // It must not be unhandled while the loops end.
@@ -161,13 +165,28 @@ async function createWorker(
   );
 }
 
-function loopsOf(wired: Wired): PollLoop[] {
+type Nudges = Readonly<Record<"news" | "event" | "due" | "message" | "sweep" | "run", Nudge>>;
+
+/** What ends the loops' pauses: events that are there, and whoever waits for what a loop does. */
+function nudgesOf(wired: Wired): Nudges {
+  const nudges = {
+    news: new Nudge(),
+    event: new Nudge(),
+    due: new Nudge(),
+    message: new Nudge(),
+    sweep: new Nudge(),
+    run: new Nudge(),
+  };
+  wired.onBlocked = (kind) => nudges[kind].now();
+  wired.onEvents = () => nudges.news.now();
+  return nudges;
+}
+
+function loopsOf(wired: Wired, nudges: Nudges): PollLoop[] {
   const { store, clock, onFault, order } = wired;
   const desk = deskDue(wired);
   const retention = postgresRetention();
   let noted: Counts | undefined;
-  const nudges = { event: new Nudge(), due: new Nudge(), message: new Nudge(), sweep: new Nudge(), run: new Nudge() };
-  wired.onBlocked = (kind) => nudges[kind].now();
   const overrideExpiry: DueHandlers = {
     override_expiry: async (_ports, _tx, item) => {
       if (item.accountId !== undefined) await expireHealthOverride(wired.healthPorts, item.accountId, item.at);
@@ -180,7 +199,8 @@ function loopsOf(wired: Wired): PollLoop[] {
       name: `dispatcher ${index + 1}`,
       everyMs: DISPATCH_EVERY_MS,
       work: () => dispatchBatch(wired.dispatch, BATCH),
-      nudge: nudges.event,
+      // One hurries to whatever comes; more than it can do the others find, in larger batches.
+      nudge: index === 0 ? nudges.news : nudges.event,
     })),
     {
       name: "due items",
