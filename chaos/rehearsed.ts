@@ -84,7 +84,10 @@ export function asRehearsed(all: {
       run,
       account,
       ...(isThere && detail !== undefined && { detail }),
-      story: { real: have.map(said), rehearsed: lines.map(said) },
+      story: {
+        real: real.map((line) => [said(lineOf(line)), line.detail?.["reason"]].filter(Boolean).join(": ")),
+        rehearsed: lines.map(said),
+      },
     });
   }
   for (const { id, account } of runs) {

@@ -59,6 +59,12 @@ export function indexPlan(plan: Plan): PlanIndex {
   return index;
 }
 
+/** Whether a message or a task is the farewell's own, by what it says its step is: the id, or the path of one that has none. */
+export function isOfFarewell(plan: Plan, step: string): boolean {
+  const { byId, byPath } = indexPlan(plan);
+  return byPath.get(byId.get(step)?.path ?? step)?.isFarewell === true;
+}
+
 /** A step's lists of children, by body name. */
 export function bodiesOf(step: Step): [string, readonly Step[]][] {
   const bodies: [string, readonly Step[]][] = [];

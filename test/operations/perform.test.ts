@@ -2,6 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { steppedClock } from "../../src/adapters/memory/clock.js";
 import { createMailComposer } from "../../src/adapters/email/compose.js";
 import { createSlackMessages } from "../../src/adapters/slack/messages.js";
+import type { Plan } from "../../src/engine/plan.js";
+import * as planned from "../engine/plans.js";
 import { type Stage, command, DAY, email, HOUR, openStage, performOn, PLAN, T0, task } from "./support/stage.js";
 
 let stage: Stage;
@@ -702,6 +704,42 @@ test("a stretch that broke off between `leave` and `close` brings no run back", 
   await stage.perform(run, [command("!close", { kind: "close", outcome: "left" })], { status: "exiting" });
   await stage.perform(run, [], { status: "running" });
   expect(await status()).toBe("ended");
+});
+
+describe("a run that leaves once more, as its worker died behind the farewell", () => {
+  const leave = command("!leave", { kind: "leave", outcome: "left", openTasks: "cancel", deferredEmail: "cancel" });
+  const bye = email("bye", { category: "service", send: { kind: "now" }, exiting: true });
+  let leaving: string;
+  beforeEach(async () => {
+    const steps = [planned.email("bye"), planned.task("handover")].map((step) => ({
+      ...step,
+      path: `on_exit/${step.id}`,
+    }));
+    const plan: Plan = { ...PLAN, hash: `plan-farewell-${number}`, onExit: { ...PLAN.onExit, steps } };
+    await stage.publish(plan);
+    leaving = `${run}/leaving`;
+    await stage.run({ id: leaving, accountId: account, key: "leaving" }, plan);
+  });
+
+  test("sends a farewell that had not gone yet, and takes back the other mail", async () => {
+    stage.mailer.trouble({ kind: "refused" }, { kind: "refused" });
+    expect((await stage.perform(leaving, [email("welcome", { send: { kind: "now" } })])).retry?.key).toBe("welcome");
+    expect((await stage.perform(leaving, [leave, bye])).retry?.key).toBe("bye");
+    await new Promise((done) => setTimeout(done, 100));
+    const { outcomes } = await stage.perform(leaving, [leave, bye]);
+    expect(outcomes["bye"]).toMatchObject({ deliveries: [{ result: "sent" }] });
+    expect(await stage.outcome(leaving, email("welcome"))).toMatchObject({ deliveries: [{ result: "skipped" }] });
+  });
+
+  test("leaves the farewell's tasks open, and cancels the others", async () => {
+    for (const asked of [task("call"), leave, task("handover"), leave, task("handover")])
+      await stage.outcome(leaving, asked);
+    const tasks = await stage.store.read((tx) => stage.ports.tasks.list(tx, { runId: leaving }));
+    expect(tasks.map(({ key, status }) => [key, status]).sort()).toEqual([
+      ["call", "cancelled"],
+      ["handover", "open"],
+    ]);
+  });
 });
 
 describe("a call that was given up, and runs on beside what came after it", () => {

@@ -2,17 +2,23 @@ import type { Command, Outcome } from "../../engine/command.js";
 import { closeTaskWithin, isOpenFor } from "../tasks/close-task.js";
 import { mailAgainId } from "../tasks/held-mail.js";
 import { showTask } from "../tasks/task-message.js";
+import type { DeliveryRow } from "../../ports/ledger.js";
 import type { Tx } from "../../ports/transactions.js";
 import type { Scene } from "../scene.js";
 
 /**
- * Takes back the run's mail that is not on the wire, but for what a person has sent again: that goes though the run has ended. In the caller's transaction, under the
- * account's lock.
+ * Takes back the run's mail that is not on the wire, but for what a person has sent again: that goes though the run has ended; and for what `isSpared`. In the caller's
+ * transaction, under the account's lock.
  */
-export async function withdrawMails({ ports, run }: Scene, tx: Tx): Promise<void> {
+export async function withdrawMails(
+  { ports, run }: Scene,
+  tx: Tx,
+  isSpared: (mail: DeliveryRow) => boolean = () => false,
+): Promise<void> {
   const { ledger, store } = ports;
-  for (const { key, channel } of await ledger.openOf(tx, run.id)) {
-    if (channel !== "email") continue;
+  for (const mail of await ledger.openOf(tx, run.id)) {
+    const { key, channel } = mail;
+    if (channel !== "email" || isSpared(mail)) continue;
     const again = await store.due.withPrefix(tx, mailAgainId(key), [run.accountId]);
     if (again.every(({ isDone }) => isDone)) await ledger.drop(tx, key, "withdrawn", "the run has ended");
   }
