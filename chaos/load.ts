@@ -10,21 +10,11 @@ import type { Scenario } from "../src/simulation/records.js";
 import { simulate, type SimulationSetting } from "../src/simulation/simulate.js";
 import { STANDARD_CALENDAR } from "../src/values/calendar.js";
 import { DAY_MS, type Instant, parseInstant } from "../src/values/instant.js";
-import { sha256Hex } from "../src/values/sha256.js";
 import { parseTimeRule, type TimeRule } from "../src/values/time-rule.js";
 import { isolated } from "../test/equivalence/isolate.js";
-import {
-  email,
-  end,
-  fact,
-  model as plainModel,
-  planFrom,
-  policy as plainPolicy,
-  slack,
-  wait,
-} from "../test/engine/plans.js";
+import { ownCase, RANDOM_HASHES, RANDOM_MODEL, RANDOM_TEMPLATES } from "../test/equivalence/random-cases.js";
+import { email, end, fact, planFrom, policy as plainPolicy, slack, wait } from "../test/engine/plans.js";
 import { begun, SHIPPED_SCENARIOS } from "../test/scenarios/shipped.js";
-import { RANDOM_FIELDS, randomCase } from "../test/support/random-plans.js";
 import { ROOT } from "./program.js";
 
 export type LoadKind = "generated" | "shipped";
@@ -103,12 +93,6 @@ interface Base {
   readonly until: Instant;
 }
 
-const TEMPLATES = (["en", "pl"] as const).map((locale) => {
-  const source = `---\nsubject: Hello (${locale})\n---\nHello.\n`;
-  return { hash: sha256Hex(source), name: "t", locale, source };
-});
-const HASHES = { t: Object.fromEntries(TEMPLATES.map(({ locale, hash }) => [locale, hash])) };
-
 /** Between a live run's first messages and its last, of domain time. */
 export const PING_PAUSE_MS = 6 * 3_600_000;
 /** What a live run tells, if nothing refused its messages. */
@@ -134,7 +118,7 @@ const PING: Plan = planFrom(
   {
     playbook: "ping",
     hash: "ping",
-    templates: HASHES,
+    templates: RANDOM_HASHES,
     enroll: {
       when: [{ kind: "event", event: "ping" }],
       key: fact("event.n"),
@@ -147,14 +131,11 @@ const PING: Plan = planFrom(
 const PING_EVENT = { subject: "account", system: false, payload: { n: "string" } } as const;
 
 function generated(seed: number, runs: number): Base {
-  const event = { subject: "account", system: false, payload: { n: "number" } } as const;
-  const model = {
-    ...plainModel,
-    account: RANDOM_FIELDS,
-    roles: { contact: ["champion", "end_user", "nobody"], staff: [], pools: [] },
-    events: { x: event, y: event, z: event, bye: event, ping: PING_EVENT },
-  } as unknown as Model;
-  const cases = Array.from({ length: runs }, (_, i) => ownCase(seed * 1_000 + i));
+  const model: Model = { ...RANDOM_MODEL, events: { ...RANDOM_MODEL.events, ping: PING_EVENT } };
+  const cases = Array.from({ length: runs }, (_, i) => {
+    const { plan, scenario } = ownCase(seed * 1_000 + i);
+    return { plan, scenario: { ...scenario, until: scenario.at + GENERATED_DAYS * DAY_MS } };
+  });
   const plans = [...cases.map(({ plan }) => plan), PING];
   const calendars = [{ ...STANDARD_CALENDAR, name: "standard" }];
   const scenarios = cases.map(({ scenario }) => scenario);
@@ -162,30 +143,13 @@ function generated(seed: number, runs: number): Base {
   return {
     workspace: {
       playbooks: plans.map((plan) => ({ plan, source: "" })),
-      templates: TEMPLATES,
+      templates: RANDOM_TEMPLATES,
       configurations: { model, segments: {}, calendars, policy: plainPolicy } as unknown as Workspace["configurations"],
     },
     setting: { plans, model, segments: {}, calendars, policy: plainPolicy },
     scenarios,
     origin,
     until: origin + GENERATED_DAYS * DAY_MS,
-  };
-}
-
-/** As in test/equivalence/random.test.ts: plan and story under names of their own. */
-function ownCase(seed: number): { plan: Plan; scenario: Scenario } {
-  const { plan, scenario } = randomCase(seed);
-  const playbook = `random-${seed}`;
-  const own = isolated(scenario, `r${seed}`);
-  const runId = `run/${playbook}/r${seed}-a1/r${seed}-a1/1`;
-  return {
-    plan: { ...plan, playbook, hash: playbook, templates: HASHES },
-    scenario: {
-      ...own,
-      until: own.at + GENERATED_DAYS * DAY_MS,
-      script: own.script.map((item) => ("runId" in item ? { ...item, runId } : item)),
-      enrolments: (own.enrolments ?? []).map((one) => ({ ...one, playbook })),
-    },
   };
 }
 
@@ -215,7 +179,7 @@ function shipped(runs: number): Base {
     workspace: {
       ...rest,
       playbooks: [...rest.playbooks, { plan: PING, source: "" }],
-      templates: [...rest.templates, ...TEMPLATES],
+      templates: [...rest.templates, ...RANDOM_TEMPLATES],
       configurations: { ...others, model: withPing } as unknown as Workspace["configurations"],
     },
     setting: { plans: [...plans, PING], model: withPing, segments, calendars, policy: ownPolicy },

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Model } from "../../src/customers/model.js";
 import type { Plan } from "../../src/engine/plan.js";
 import type { TimelineEntry } from "../../src/engine/timeline.js";
 import type { PerformPorts } from "../../src/operations/perform-ports.js";
@@ -7,9 +6,9 @@ import type { Scenario } from "../../src/simulation/records.js";
 import { simulate } from "../../src/simulation/simulate.js";
 import { STANDARD_CALENDAR } from "../../src/values/calendar.js";
 import { linesOf } from "../engine/rehearse.js";
-import { model as plainModel, policy } from "../engine/plans.js";
-import { isolated } from "../equivalence/isolate.js";
-import { RANDOM_FIELDS, randomCase, randomFrom } from "../support/random-plans.js";
+import { policy } from "../engine/plans.js";
+import { ownCase, RANDOM_MODEL, RANDOM_TEMPLATES } from "../equivalence/random-cases.js";
+import { randomFrom } from "../support/random-plans.js";
 import { openStage, type Stage } from "./support/stage.js";
 import { storyOnStore, WorkerDied } from "./support/story-on-store.js";
 
@@ -19,13 +18,6 @@ const FIRST = Number(process.env["WAYPOST_SEED"] ?? 1);
 const DEATHS = Number(process.env["WAYPOST_DEATHS"] ?? 0.1);
 const TROUBLES = 0.1;
 
-const event = { subject: "account", system: false, payload: { n: "number" } } as const;
-const model: Model = {
-  ...plainModel,
-  account: RANDOM_FIELDS,
-  roles: { contact: ["champion", "end_user", "nobody"], staff: [], pools: [] },
-  events: { x: event, y: event, z: event, bye: event },
-};
 const calendars = [{ ...STANDARD_CALENDAR, name: "standard" }];
 
 let stage: Stage;
@@ -33,13 +25,9 @@ beforeAll(async () => {
   stage = await openStage();
   const { playbooks } = stage.store;
   await stage.write(async (tx) => {
-    for (const [name, value] of Object.entries({ model, policy, calendars }))
+    for (const [name, value] of Object.entries({ model: RANDOM_MODEL, policy, calendars }))
       await playbooks.saveConfiguration(tx, name as "model", value as never, 0);
-    const template = { name: "t", source: "Hello" };
-    await playbooks.saveTemplates(tx, [
-      { ...template, hash: "e", locale: "en" },
-      { ...template, hash: "p", locale: "pl" },
-    ]);
+    await playbooks.saveTemplates(tx, RANDOM_TEMPLATES);
   });
 });
 afterAll(() => stage.close());
@@ -76,17 +64,8 @@ function mortal(ports: PerformPorts, dies: () => boolean): PerformPorts {
 
 /** The case under names of its own, and its lines as they are rehearsed. */
 async function rehearsed(seed: number): Promise<{ plan: Plan; scenario: Scenario; lines: string[] }> {
-  const random = randomCase(seed);
-  const playbook = `random-${seed}`;
-  const plan = { ...random.plan, playbook, hash: playbook, templates: { t: { en: "e", pl: "p" } } };
-  const own = isolated(random.scenario, `r${seed}`);
-  const runId = `run/${playbook}/r${seed}-a1/r${seed}-a1/1`;
-  const scenario: Scenario = {
-    ...own,
-    script: own.script.map((item) => ("runId" in item ? { ...item, runId } : item)),
-    enrolments: (own.enrolments ?? []).map((one) => ({ ...one, playbook })),
-  };
-  const [run] = await simulate({ plans: [plan], model, segments: {}, calendars, policy }, scenario);
+  const { plan, scenario } = ownCase(seed);
+  const [run] = await simulate({ plans: [plan], model: RANDOM_MODEL, segments: {}, calendars, policy }, scenario);
   return { plan, scenario, lines: saidOf(run?.entries ?? []) };
 }
 
