@@ -14,7 +14,7 @@ export interface Driver {
   persist(request: PersistRequest): Promise<Answer>;
   /** Events that have arrived since the last call, without waiting. */
   arrived(): readonly RunEvent[];
-  /** These are to be given by `arrived` once more, before all others, and a `persist` is called off for them. Absent: none is ever told before it came. */
+  /** These are to be given by `arrived` once more, before all others, and a `persist` is called off for them. Absent: nothing is ever called off. */
   putBack?(events: readonly RunEvent[]): void;
   /** Waits until the domain clock reaches `until` (undefined: for ever) or an event arrives. */
   idle(until: Instant | undefined): Promise<void>;
@@ -40,15 +40,16 @@ export async function walk(plan: Plan, from: RunState, driver: Driver): Promise<
   };
 
   const isNew = ({ id }: RunEvent): boolean => !state.seen.includes(id);
+  const tellsRest = driver.tellsRest === true;
+  // Where the world is told of rest it is told once more for each event, known or not: so each is offered until an answer says that it was.
+  const isToOffer = (event: RunEvent): boolean => tellsRest || isNew(event);
 
   while (state.phase !== "ended") {
     driver.observe(state);
-    offered = offered.filter(isNew);
+    offered = offered.filter(isToOffer);
     // Also while it is busy: a run that is told of something all the time never rests.
     if (offered.length === 0 && state.phase !== "new" && (await driver.isLong())) return state;
-    const arrived = driver.arrived();
-    offered = [...offered, ...arrived].filter(isNew);
-    if (driver.tellsRest === true && arrived.length > 0) isResting = false;
+    offered = [...offered, ...driver.arrived()].filter(isToOffer);
     const reached = driver.now();
     if (isResting && offered.length === 0 && !(wakesAt !== undefined && wakesAt <= reached)) {
       await driver.idle(wakesAt);
@@ -61,11 +62,12 @@ export async function walk(plan: Plan, from: RunState, driver: Driver): Promise<
       break;
     }
     happened(response.log);
-    // A stretch takes in all that it is offered. What this one has not came while it was walked: a history that is followed anew tells of it before, where
-    // the workflow task was done again with the stretch under way (a worker that stood still). From here on both go the same way.
-    const since = offered.filter(isNew);
-    if (since.length > 0 && driver.putBack !== undefined) {
-      driver.putBack(since);
+    // Whether what the answer doesn't tell of came while the stretch was walked, or was there before: a history that is followed anew may have it the other way
+    // round, where the workflow task was done again with the stretch under way (a worker that stood still). From here on both go the same way.
+    const taken = new Set(response.log.flatMap((item) => (item.kind === "took" ? item.id : [])));
+    offered = [...offered, ...driver.arrived()].filter((event) => isToOffer(event) && !taken.has(event.id));
+    if (offered.length > 0 && driver.putBack !== undefined) {
+      driver.putBack(offered);
       offered = [];
     }
     state = advance(plan, state, { kind: "written" }).state;

@@ -388,6 +388,92 @@ test("an event that a stretch's answer didn't take in is put back, and calls off
   expect(heldBy).toEqual([1]);
 });
 
+describe("an event that comes while a stretch is under way, or was there before it: a history tells of it either way, and the run asks for the same", () => {
+  const plan = planFrom([slack("a"), wait("w", "1h"), slack("b"), end("done")]);
+  const x = event("x", START);
+  /** What the driver was asked for. `answers`: of the stretches, one by one; the last says that the run is over. */
+  async function asksOf(
+    how: "before" | "meanwhile",
+    answers: readonly PerformResponse[],
+    { news, tellsRest = false, seen = [] }: { news: readonly RunEvent[]; tellsRest?: boolean; seen?: string[] },
+  ): Promise<string[]> {
+    const asks: string[] = [];
+    const inbox: RunEvent[] = how === "before" ? [...news] : [];
+    const left = [...answers];
+    await walk(
+      plan,
+      { ...newRun(plan, RUN), seen },
+      {
+        async perform() {
+          asks.push("perform");
+          if (how === "meanwhile" && left.length === answers.length) inbox.push(...news);
+          return left.shift() ?? { log: [], isResting: true, ended: "over" };
+        },
+        async persist() {
+          asks.push(inbox.length > 0 ? "persist, called off" : "persist");
+          return { kind: "events", events: [] };
+        },
+        arrived: () => inbox.splice(0),
+        putBack: (events) => void inbox.unshift(...events),
+        async idle() {
+          asks.push("idle");
+          throw new Rested();
+        },
+        now: () => START,
+        tellsRest,
+        isLong: () => false,
+        observe: () => {},
+      },
+    ).catch((error: unknown) => {
+      if (!(error instanceof Rested)) throw error;
+    });
+    return asks;
+  }
+  class Rested extends Error {}
+  const begun = { kind: "start", at: START } as const;
+  const rests: PerformResponse = { log: [begun], isResting: true, wakesAt: START };
+  const restsFor1h: PerformResponse = { ...rests, wakesAt: START + 3_600_000 };
+  const retries: PerformResponse = { log: [begun], isResting: false, retry: "a" };
+  const retriesWithX: PerformResponse = { ...retries, log: [begun, { kind: "event", event: x }] };
+  const both = (answers: readonly PerformResponse[], how: Parameters<typeof asksOf>[2]) =>
+    Promise.all([asksOf("before", answers, how), asksOf("meanwhile", answers, how)]);
+
+  test("one that the answer doesn't have calls off what is retried", async () => {
+    const [before, meanwhile] = await both([retries], { news: [x] });
+    expect(before).toEqual(["perform", "persist, called off", "perform"]);
+    expect(meanwhile).toEqual(before);
+  });
+
+  test("one that the stretch took from the store calls nothing off", async () => {
+    const [before, meanwhile] = await both([retriesWithX], { news: [x] });
+    expect(before).toEqual(["perform", "persist", "perform"]);
+    expect(meanwhile).toEqual(before);
+  });
+
+  test("nor does one that the run has had long ago", async () => {
+    const [before, meanwhile] = await both([retries], { news: [x], seen: [x.id] });
+    expect(before).toEqual(["perform", "persist", "perform"]);
+    expect(meanwhile).toEqual(before);
+  });
+
+  test("where others wait for it the world is told once more that the run rests, also after what it had already", async () => {
+    const restsHavingX: PerformResponse = { ...restsFor1h, log: [begun, { kind: "took", id: x.id }] };
+    for (const seen of [[], [x.id]]) {
+      const how = { news: [x], seen, tellsRest: true };
+      const [before, meanwhile] = await both([restsFor1h, restsHavingX], how);
+      expect(before).toEqual(["perform", "perform", "idle"]);
+      expect(meanwhile).toEqual(before);
+      expect(await asksOf("before", [restsHavingX], how)).toEqual(["perform", "idle"]);
+    }
+  });
+
+  test("where nobody does, a repeated one asks for nothing", async () => {
+    const [before, meanwhile] = await both([rests], { news: [x], seen: [x.id] });
+    expect(before).toEqual(["perform", "perform"]);
+    expect(meanwhile).toEqual(before);
+  });
+});
+
 test("what an expression can see of a run", async () => {
   const plan = planFrom(
     [
