@@ -18,7 +18,8 @@ export interface StretchWorld {
   perform(command: Command, asOf: Instant, status: RunStatusWord): Promise<Answer>;
   /**
    * Writes what the run has to tell, as a whole; unless undelivered events wait for the run: then they are handed over and nothing is written. Nothing is
-   * written either of a run that would rest (`response.isResting`) or end (no `response`), while something that comes earlier is not done yet: `later`.
+   * written either of a run that would rest (`response.isResting`) or end (no `response`), or that `hasTicked`, while something that comes earlier is not done
+   * yet: `later`.
    */
   write(told: Told): Promise<readonly RunEvent[] | "later">;
   /** True once the domain clock has reached the instant. */
@@ -41,6 +42,8 @@ export interface Told {
   readonly response?: PerformResponse;
   /** True: the world was asked since the last tick; events that turn up now come later. */
   readonly isSure?: boolean;
+  /** True: it tells of ticks behind which the world was asked nothing. */
+  readonly hasTicked?: boolean;
 }
 
 export type RunStatusWord = "running" | "held" | "parked" | "exiting" | "ended";
@@ -125,6 +128,8 @@ export async function stretch(
           if (answer.outcome.kind === "deferred") known.add(DEFERRED);
           continue;
         case "events":
+          // Mail to several may have been put off for the first of them.
+          if (command.kind === "email") known.add(DEFERRED);
           take(answer.events);
           continue;
         case "later":
@@ -134,6 +139,7 @@ export async function stretch(
         case "retry":
           retry = command.key;
           before = undefined;
+          if (command.kind === "email") known.add(DEFERRED);
       }
     }
     const wake = nextWake(now.state);
@@ -144,10 +150,13 @@ export async function stretch(
     }
     const isResting = command === undefined && mayGoOn;
     // Nothing came of the last ticks: an earlier event may still turn up, also after this stretch.
-    if (before !== undefined && !begins && isTrifle(before.now.state, now.state)) ({ now, log } = before);
+    if (before !== undefined && !begins && isTrifle(before.now.state, now.state)) {
+      ({ now, log } = before);
+      before = undefined;
+    }
     const wakesAt = wake === undefined ? {} : { wakesAt: wake };
     const response: PerformResponse = { log, isResting, ...wakesAt, ...(retry === undefined ? {} : { retry }) };
-    const events = await world.write({ ...told(), response });
+    const events = await world.write({ ...told(), response, ...(before === undefined ? {} : { hasTicked: true }) });
     if (events === "later") return cut();
     if (events.length === 0) return response;
     take(events);
@@ -186,7 +195,7 @@ function areasAskedBy(command: Command): readonly string[] {
   }
 }
 
-/** Mail that this stretch has deferred: once taken back, it waits no more. */
+/** Mail of this stretch that has not gone out: deferred, or to be tried again. Once taken back, it waits no more. */
 const DEFERRED = "deferred";
 const DATED = ["account", "contact", "contract", "milestone"];
 

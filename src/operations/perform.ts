@@ -2,7 +2,7 @@ import type { Command, Outcome } from "../engine/command.js";
 import type { RunEvent } from "../engine/event.js";
 import type { Answer, PerformRequest, PerformResponse, PersistRequest } from "../engine/perform.js";
 import type { Plan } from "../engine/plan.js";
-import { stretch, type StretchWorld } from "../engine/stretch.js";
+import { type RunStatusWord, stretch, type StretchWorld } from "../engine/stretch.js";
 import { StorePutBack } from "../ports/put-backs.js";
 import type { RunProgress, RunRow } from "../ports/runs.js";
 import type { Tx } from "../ports/transactions.js";
@@ -171,22 +171,22 @@ export function storeWorld(
       if (!(await isTurn(asOf))) return { kind: "later" };
       if (session.run.status === "held" && status === "running")
         await store.transaction((tx) => released(session, tx, asOf));
+      if (session.run.status === "exiting" && status !== "exiting")
+        await store.transaction((tx) => returned(session, tx, turns, status));
       hasParked ||= command.kind === "park";
       const answer = await ask(session, command, asOf);
       if (command.kind === "close") order?.moved(session.run.accountId);
       return answer;
     },
 
-    async write({ asOf, entries, status, position, taken, response, isSure }) {
+    async write({ asOf, entries, status, position, taken, response, isSure, hasTicked }) {
       const mayRest = response?.isResting === true;
       const isEnding = response === undefined;
-      if ((mayRest || isEnding) && !(await isTurn(asOf))) return "later";
+      if ((mayRest || isEnding || hasTicked === true) && !(await isTurn(asOf))) return "later";
       const isReleased = session.run.status === "held" && status === "running";
       const isUnparked = status !== "parked" && (session.run.parked !== undefined || hasParked);
-      // A stretch that broke off behind its `leave` is walked again from before: what was taken back stays so, and the run is on its way out.
-      const word = session.run.status === "exiting" ? "exiting" : status;
       const progress: RunProgress = {
-        status: word,
+        status,
         position,
         entries,
         // Before its close nothing is: a worker that dies in between leaves no answer to go on from, and walked again the run must hear of it all.
@@ -225,6 +225,19 @@ const LAST_INSTANT = Date.UTC(9999, 0, 1);
 async function released(session: Session, tx: Tx, at: Instant): Promise<void> {
   await session.ports.store.runs.released(tx, session.run.id, at);
   session.run = { ...session.run, status: "running", releasedAt: at };
+}
+
+/**
+ * A stretch that broke off behind its exit is walked again from before, and whatever is done now comes before the exit, which an event of before or newer facts may
+ * undo: until the run leaves once more it doesn't. A call that began before the exit, and knows nothing of it, has no say.
+ */
+async function returned(session: Session, tx: Tx, turns: number, status: RunStatusWord): Promise<void> {
+  const { ports, run } = session;
+  const { store } = ports;
+  const [, now] = await Promise.all([store.lockAccounts(tx, [run.accountId]), store.runs.get(tx, run.id)]);
+  if (now === undefined || now.status === "ended" || now.turns > turns) throw new Overtaken(run.id);
+  await store.runs.record(tx, run.id, { status, position: now.position, entries: [], confirm: [] });
+  session.run = { ...run, status };
 }
 
 function inHand(session: Session, events: readonly RunEvent[]): readonly RunEvent[] {
@@ -271,7 +284,7 @@ async function begin(scene: Scene, command: Command): Promise<Effect<Outcome>> {
     case "play":
       return performPlay(scene, command);
     case "email_withdraw":
-      return onceTold(scene, () => performWithdraw(scene, command));
+      return heardFirst(scene, () => performWithdraw(scene, command));
     case "task_withdraw":
       return onceTold(scene, () => performTaskWithdraw(scene, command));
     case "hold":
@@ -286,8 +299,12 @@ async function begin(scene: Scene, command: Command): Promise<Effect<Outcome>> {
   }
 }
 
-/** Takes no lock for the look; but a run that must hear of something decides and takes back nothing before. */
 async function onceTold(scene: Scene, work: () => Promise<Outcome>): Promise<Effect<Outcome>> {
+  return heardFirst(scene, async () => ({ kind: "outcome", outcome: await work() }));
+}
+
+/** Takes no lock for the look; but a run that must hear of something decides and takes back nothing before. */
+async function heardFirst(scene: Scene, work: () => Promise<Effect<Outcome>>): Promise<Effect<Outcome>> {
   const events = await scene.ports.store.read((tx) => scene.undelivered(tx));
-  return events.length > 0 ? { kind: "events", events } : { kind: "outcome", outcome: await work() };
+  return events.length > 0 ? { kind: "events", events } : work();
 }

@@ -175,6 +175,35 @@ test("a stretch whose answer was lost is answered again, whatever has come meanw
   ]);
 });
 
+test.each(["retry", "events"] as const)(
+  "mail that has not gone out (%s) is taken back by a stretch that begins with it: walked again, the one before finds it as it was",
+  async (kind) => {
+    const plan = planFrom([email("a")], { exits: [{ when: { event: "left" }, outcome: "left" }] });
+    const asked: string[] = [];
+    let isTold = false;
+    const tell = (): readonly RunEvent[] => {
+      const events = isTold ? [] : [event("left", START)];
+      isTold = true;
+      return events;
+    };
+    const response = await stretch(plan, newRun(plan, RUN), [], {
+      hasReached: () => true,
+      mayGoOn: () => true,
+      async perform(command, asOf) {
+        asked.push(command.kind);
+        if (command.kind !== "email") return { kind: "outcome", outcome: well(command, asOf) };
+        return kind === "retry" ? { kind, afterMs: 1 } : { kind, events: tell() };
+      },
+      write: async () => tell(),
+    });
+    expect([asked, response.isResting, response.log.map((item) => item.kind)]).toEqual([
+      ["email"],
+      false,
+      ["start", "event"],
+    ]);
+  },
+);
+
 test("where a stretch is cut makes no difference", async () => {
   const plan = planFrom([
     parallel("p", { a: [slack("a"), slack("b")], b: [slack("c"), email("d")], c: [wait("w", "1h"), slack("e")] }),
@@ -242,6 +271,28 @@ describe("where it is not yet a run's turn", () => {
       },
     });
     expect([response.log.map(({ kind }) => kind), response.isResting, told]).toEqual([["start"], false, [false]]);
+  });
+
+  test("so does a timer that is followed by what begins a stretch", async () => {
+    const sets = planFrom([
+      wait("w", "1h"),
+      { kind: "set", path: "stage", id: "stage", field: "account.stage", value: { op: "literal", value: "adoption" } },
+      wait("v", "1h"),
+    ]);
+    const listens = { ...sets, listens: { events: [], facts: ["account.stage"] } };
+    const told: Told[] = [];
+    const response = await stretch(listens, newRun(listens, RUN), [], {
+      hasReached: () => true,
+      mayGoOn: () => true,
+      perform: async (command, asOf) => ({ kind: "outcome", outcome: well(command, asOf) }),
+      write: async (one) => {
+        if (one.hasTicked === true) return "later";
+        told.push(one);
+        return [];
+      },
+    });
+    expect([response.log.map(({ kind }) => kind), response.isResting]).toEqual([["start"], false]);
+    expect(told.map(({ entries }) => entries.map(({ kind }) => kind))).toEqual([["run.started", "wait.began"]]);
   });
 
   test("nothing came of it: said as an error, to be asked again", async () => {

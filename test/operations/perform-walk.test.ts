@@ -9,6 +9,7 @@ import { pollDue } from "../../src/operations/poll-due.js";
 import { actOnTask } from "../../src/operations/tasks/act-on-task.js";
 import { deskDue } from "../../src/operations/tasks/desk-due.js";
 import type { RunRow } from "../../src/ports/runs.js";
+import { on, wait, waitFor } from "../engine/plans.js";
 import { HOUR, openStage, PLAN, type Stage, T0 } from "./support/stage.js";
 
 let stage: Stage;
@@ -203,6 +204,66 @@ test("an exit whose worker dies right before the run is closed takes effect when
   expect(state).toMatchObject({ phase: "ended", outcome: "left" });
   const lines = await stage.store.read((tx) => stage.store.runs.timeline(tx, id));
   expect(lines.map(({ kind }) => kind)).toEqual(["run.started", "wait.began", "run.exited"]);
+});
+
+test("a run that does not leave after all, as an event of before tells when its last stretch is walked again, lives on", async () => {
+  const plan: Plan = {
+    ...PLAN,
+    hash: "plan-stays",
+    listens: { events: ["renewed"], facts: [] },
+    steps: [
+      waitFor("renewal", on("renewed"), "2 d", [{ kind: "end", path: "late", outcome: "late" }]),
+      {
+        kind: "email",
+        path: "thanks",
+        id: "thanks",
+        to: { kind: "role", role: "champion" },
+        from: { kind: "csm" },
+        template: "welcome",
+        category: "onboarding",
+        send: { kind: "now" },
+      },
+      wait("settle", "1d"),
+      { kind: "end", path: "end", outcome: "renewed" },
+    ],
+    templates: { welcome: { en: "hash-en" } },
+  };
+  const began = stage.clock.now();
+  await stage.publish(plan);
+  await stage.account("stayer", {});
+  await stage.contact("sten", "stayer", { first_name: "Sten" });
+  const id = "run/onboarding/stayer/k/1";
+  await stage.run({ id, accountId: "stayer", startedAt: began, status: "starting" }, plan);
+  const status = async () => (await stage.store.read((tx) => stage.store.runs.get(tx, id)))?.status;
+  const { store } = stage.ports;
+  let dies = 1;
+  const end: typeof store.runs.end = async (...how) => {
+    dies -= 1;
+    if (dies < 0) return store.runs.end(...how);
+    throw new Error("its worker died");
+  };
+  const runs: typeof store.runs = Object.create(store.runs, { end: { value: end } });
+  const ports = { ...stage.ports, store: Object.create(store, { runs: { value: runs } }) as typeof store };
+  const seen: (string | undefined)[] = [];
+  const before = stage.mailer.inbox.length;
+  const usual = driver(async () => void seen.push(await status()));
+  const identity = { playbook: plan.playbook, subject: "account", subjectId: "stayer", accountId: "stayer" } as const;
+  const state = await walk(plan, newRun(plan, { ...identity, id, key: "k", startedAt: began }), {
+    ...usual,
+    async perform(request) {
+      const asked = { ...request, durable: 0 };
+      try {
+        return await performRequest(ports, asked);
+      } catch (error) {
+        if (!String(error).includes("died")) throw error;
+        expect(await status()).toBe("exiting");
+        await stage.event({ id: "renewed-1", name: "renewed", accountId: "stayer", at: began + HOUR });
+        return performRequest(ports, asked);
+      }
+    },
+  });
+  expect([dies, state.outcome, stage.mailer.inbox.length - before]).toEqual([-1, "renewed", 1]);
+  expect(seen).toEqual(["running", "running"]);
 });
 
 test("who completes a task whose worker dies right behind opening it has completed it", async () => {

@@ -693,15 +693,16 @@ describe("a stretch that broke off, and is walked again", () => {
   });
 });
 
-test("a stretch that broke off between `leave` and `close` brings no run back", async () => {
+test("a run is on its way out from `leave` on, and not while its stretch is walked again from before", async () => {
   const leave = command("!leave", { kind: "leave", outcome: "left", openTasks: "cancel", deferredEmail: "cancel" });
-  await stage.perform(run, [leave], { status: "running" });
+  await stage.perform(run, [leave]);
   const status = () => stage.store.read(async (tx) => (await stage.store.runs.get(tx, run))?.status);
   expect(await status()).toBe("exiting");
-  // Walked again from before the exit: another call, with what the run was then.
-  await stage.perform(run, [], { status: "running" });
+  await stage.perform(run, [email("before")], { status: "running" });
+  expect([await status(), sentTo().length]).toEqual(["running", 1]);
+  await stage.perform(run, [leave]);
   expect(await status()).toBe("exiting");
-  await stage.perform(run, [command("!close", { kind: "close", outcome: "left" })], { status: "exiting" });
+  await stage.perform(run, [command("!close", { kind: "close", outcome: "left" })]);
   await stage.perform(run, [], { status: "running" });
   expect(await status()).toBe("ended");
 });

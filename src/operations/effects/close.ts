@@ -3,9 +3,9 @@ import { SYSTEM_EVENTS } from "../../engine/event.js";
 import type { NewEvent } from "../../ports/events.js";
 import type { TimelineEntry } from "../../engine/timeline.js";
 import type { Tx } from "../../ports/transactions.js";
-import type { Effect, Scene } from "../scene.js";
+import { type Effect, Overtaken, type Scene } from "../scene.js";
 import { releaseHolds } from "./hold.js";
-import { settleOpen } from "./settle-open.js";
+import { AGAIN_MS, settleOpen } from "./settle-open.js";
 import { withdrawMails } from "./withdraw.js";
 
 /** The last of a run: nothing that it has begun to send is open any more, then it is ended. */
@@ -15,17 +15,24 @@ export async function performClose(
 ): Promise<Effect<Outcome>> {
   const afterMs = await settleOpen(scene);
   if (afterMs !== undefined) return { kind: "retry", afterMs };
-  await endRun(scene, outcome);
+  if (!(await endRun(scene, outcome))) return { kind: "retry", afterMs: AGAIN_MS };
   return { kind: "outcome", outcome: { kind: "done", at: scene.at } };
 }
 
-/** Ends the run in the store: mail taken back, holds released, outcome written, and `run.ended` told to the run that played it and to whoever listens. Idempotent. */
-export async function endRun(scene: Scene, outcome: string): Promise<void> {
+/**
+ * Ends the run in the store: mail taken back, holds released, outcome written, and `run.ended` told to the run that played it and to whoever listens. Idempotent.
+ * False, and it is not ended: mail of it has come to the wire. Throws `Overtaken` where the run has gone on without this stretch, or doesn't leave after all.
+ */
+export async function endRun(scene: Scene, outcome: string): Promise<boolean> {
   const { store, clock } = scene.ports;
-  const { run, at } = scene;
-  await store.transaction(async (tx) => {
-    await store.lockAccounts(tx, [run.accountId]);
-    await withdrawMails(scene, tx);
+  const { run, at, turns } = scene;
+  return store.transaction(async (tx) => {
+    const [, now] = await Promise.all([store.lockAccounts(tx, [run.accountId]), store.runs.get(tx, run.id)]);
+    // Of a run that Temporal has run to its end nobody asks more.
+    if (turns !== undefined && now !== undefined && now.status !== "ended") {
+      if (now.turns > turns || now.status !== "exiting") throw new Overtaken(run.id);
+      if ((await withdrawMails(scene, tx)).length > 0) return false;
+    } else await withdrawMails(scene, tx);
     await releaseHolds(scene, tx);
     await sayUntold(scene, tx);
     await store.runs.end(tx, run.id, outcome, at);
@@ -51,6 +58,7 @@ export async function endRun(scene: Scene, outcome: string): Promise<void> {
       });
     }
     await store.events.append(tx, events, clock.now());
+    return true;
   });
 }
 

@@ -7,7 +7,9 @@ import type { Scene } from "../scene.js";
 import { followMail } from "./email.js";
 
 /** Real milliseconds until a row that changed hands is looked at again. */
-const AGAIN_MS = 100;
+export const AGAIN_MS = 100;
+/** What Slack had refused for now and nobody has asked for since belongs to a branch that was withdrawn: nobody wants it any more. Wider than any clock is wrong. */
+const GIVEN_UP_MS = 24 * 3_600_000;
 
 /**
  * Brings to an end what a run that is about to end has begun to send, as nobody comes back to it later: mail on the wire is followed to what came of it, and what Slack
@@ -34,6 +36,11 @@ export async function markLeaving({ ports, run, lock }: Scene, tx: Tx): Promise<
 /** What nobody has claimed yet, the run may have thought better of. */
 async function postAtLast(scene: Scene, row: DeliveryRow): Promise<number | undefined> {
   if (row.status === "pending" || row.raw === null) return undefined;
+  const { ledger, store } = scene.ports;
+  if (row.status === "retry" && Date.now() - (row.notBefore ?? 0) > GIVEN_UP_MS) {
+    await store.read((tx) => ledger.drop(tx, row.key, "withdrawn", "given up long ago"));
+    return undefined;
+  }
   const body = JSON.parse(row.raw) as SlackBody;
   const standing = await postSlack(scene.ports, row, body, scene.leftMs(), async () => randomUUID());
   if (standing.kind === "final") return undefined;

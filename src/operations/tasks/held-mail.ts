@@ -10,6 +10,11 @@ export function heldMailTask(deliveryKey: string, attempt: number): string {
   return `${deliveryKey}|unknown|${attempt}`;
 }
 
+/** The key of the delivery that the task asks about; undefined: any other task. */
+export function heldMailOf({ effectKey }: Pick<Task, "effectKey">): string | undefined {
+  return /^(.*\|email)\|unknown\|\d+$/s.exec(effectKey)?.[1];
+}
+
 /** The id of the due item that sends the mail again. */
 export function mailAgainId(deliveryKey: string): string {
   return `mail_again|${deliveryKey}`;
@@ -22,9 +27,10 @@ export function mailAgainId(deliveryKey: string): string {
 export async function settleHeldMail(
   ports: Pick<DeskPorts, "ledger" | "store" | "clock">,
   tx: Tx,
-  { effectKey, status, outcome, accountId }: Task,
+  task: Task,
 ): Promise<void> {
-  const key = /^(.*\|email)\|unknown\|\d+$/s.exec(effectKey)?.[1];
+  const { status, outcome, accountId } = task;
+  const key = heldMailOf(task);
   if (key === undefined || status !== "done") return;
   if (outcome === "it_arrived") await ports.ledger.resolve(tx, key, "resolved", "a person says it arrived");
   if (outcome === "send_again" && (await ports.ledger.reopen(tx, key, "a person has it sent again"))) {

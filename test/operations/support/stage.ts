@@ -205,7 +205,9 @@ export async function performOn(
   {
     asOf = T0,
     confirm = [],
-    status = "running",
+    status = commands.length > 0 && commands.every(({ kind }) => kind === "leave" || kind === "close")
+      ? "exiting"
+      : "running",
     entries = [],
   }: { asOf?: number; confirm?: string[]; status?: RunStatusWord; entries?: TimelineEntry[] } = {},
 ): Promise<Performed> {
