@@ -16,7 +16,7 @@ interface Side {
 }
 
 /** At one event a second, for so long a round. */
-const SLOW_SECONDS = 30;
+const SLOW_SECONDS = 60;
 /** At a share of a sustained rate, for so long a round. */
 const FAST_SECONDS = 8;
 /** Events sent as fast as they are accepted, to find the sustained rate. */

@@ -224,6 +224,8 @@ export function postgresEventsOf(database: Database): Events {
         ([first]) => work(first),
       ),
     async whileStarting(now, limit, work) {
+      // Mostly nothing is, and that is soon told.
+      if ((await database.read((tx) => ask(tx, ANY_START, []))).length === 0) return 0;
       return database.transaction(async (tx) => {
         const locked = await ask<{ id: string }>(tx, LOCK_STARTS, [isoOf(now), limit, limit * STARTS_LOOKED_AT]);
         if (locked.length === 0) return 0;
@@ -282,6 +284,8 @@ const ACCOUNTS_PENDING = accountsPending("status = 'pending'");
 const ACCOUNTS_PENDING_OTHERS = accountsPending(`status = 'pending' and name <> '${INTERNAL_EVENTS.enrolled}'`);
 
 const IS_START = `e.status = 'pending' and e.name = '${INTERNAL_EVENTS.enrolled}'`;
+
+const ANY_START = `select 1 from events e where ${IS_START} limit 1`;
 
 /** Beyond those that are wanted: as many dispatchers, of as many workers, find starts of their own. */
 const STARTS_LOOKED_AT = 4;

@@ -7,8 +7,10 @@ export interface PollLoop {
   readonly name: string;
   /** Real milliseconds between two looks when there was nothing to do. */
   readonly everyMs: number;
-  /** One look; how much was done. More than 0: it looks again at once. */
+  /** One look; how much was done. More than 0: it looks again at once, or after `leastMs`. */
   readonly work: () => Promise<number>;
+  /** Behind a look that found something the next begins so long after it began, real milliseconds: what comes meanwhile is done with fewer looks. Default 0. */
+  readonly leastMs?: number;
   /** Ends a pause before its time. */
   readonly nudge?: Nudge;
 }
@@ -46,18 +48,21 @@ export async function runPollLoop(loop: PollLoop, signal: AbortSignal, logger: L
   let failures = 0;
   while (!signal.aborted) {
     let pauseMs = loop.everyMs;
+    let hasFound = false;
+    const beganAt = performance.now();
     try {
       const done = await loop.work();
       if (failures > 0) logger.info({ loop: loop.name, failures }, `${loop.name}: works again`);
       failures = 0;
-      if (done > 0) pauseMs = 0;
+      hasFound = done > 0;
+      if (hasFound) pauseMs = Math.max(0, (loop.leastMs ?? 0) - (performance.now() - beganAt));
     } catch (error) {
       failures += 1;
       pauseMs = Math.min(BACKOFF_FIRST_MS * 2 ** (failures - 1), BACKOFF_MAX_MS);
       if (failures === 1) logFailure(logger, loop.name, error);
     }
     // Even a busy loop lets the rest of the process have its turn.
-    if (loop.nudge !== undefined && pauseMs > 0) await loop.nudge.pause(pauseMs, signal);
+    if (loop.nudge !== undefined && !hasFound) await loop.nudge.pause(pauseMs, signal);
     else await sleep(pauseMs, undefined, { signal }).catch(() => {});
   }
 }

@@ -42,6 +42,8 @@ export const EXIT_FAULT = 3;
 
 /** How often each loop looks when there is nothing to do, real milliseconds. */
 const DISPATCH_EVERY_MS = 100;
+/** The dispatchers that nobody tells of events: while there are many they find them without a pause. */
+const DISPATCH_TOO_EVERY_MS = 250;
 const DUE_EVERY_MS = 150;
 const OUTBOX_EVERY_MS = 500;
 const DIGESTS_EVERY_MS = 60_000;
@@ -50,6 +52,8 @@ const NOTE_EVERY_MS = 5_000;
 const LAST_NOTE_MS = 1_000;
 
 const BATCH = 200;
+/** Between two looks of a dispatcher that finds something each time. */
+const DISPATCH_LEAST_MS = 20;
 /** Dispatchers of one worker: most of a dispatcher's time is waiting for Postgres and Temporal. */
 const DISPATCHERS = 4;
 
@@ -197,7 +201,9 @@ function loopsOf(wired: Wired, nudges: Nudges): PollLoop[] {
   return [
     ...Array.from({ length: DISPATCHERS }, (_, index) => ({
       name: `dispatcher ${index + 1}`,
-      everyMs: DISPATCH_EVERY_MS,
+      everyMs: index === 0 || order !== undefined ? DISPATCH_EVERY_MS : DISPATCH_TOO_EVERY_MS,
+      // Where domain time is an order each event waits for the one before.
+      leastMs: order === undefined ? DISPATCH_LEAST_MS : 0,
       work: () => dispatchBatch(wired.dispatch, BATCH),
       // One hurries to whatever comes; more than it can do the others find, in larger batches.
       nudge: index === 0 ? nudges.news : nudges.event,

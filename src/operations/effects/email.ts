@@ -113,7 +113,12 @@ async function pinRecipients(
 /** `changed`: account or contacts are not those that were assumed, and nothing was begun. */
 async function pinOnce(scene: Scene, command: EmailCommand): ReturnType<typeof inClaim<Pinning | "changed">> {
   const { ledger, store } = scene.ports;
-  const [policy, account, contacts] = await Promise.all([scene.policy(), scene.account(), scene.contacts()]);
+  const [policy, account, contacts] = await Promise.all([
+    scene.policy(),
+    scene.account(),
+    scene.contacts(),
+    scene.directory(),
+  ]);
   const openForCsm = await taskForCsm(scene);
   const now = scene.now();
   await scene.customerCalendar();

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { createLogger } from "../../../src/entrances/logger.js";
-import { runPollLoop } from "../../../src/entrances/worker/poll-loop.js";
+import { Nudge, runPollLoop } from "../../../src/entrances/worker/poll-loop.js";
 import { StoreUnavailable } from "../../../src/ports/transactions.js";
 
 function loggerTo(lines: string[]) {
@@ -67,4 +67,29 @@ test("a fault of ours is told with its stack, and does not end the loop", async 
     loggerTo(lines),
   );
   expect(lines).toEqual(["50 due items: failed; trying again until it works", "30 due items: works again"]);
+});
+
+test("behind a look that found something it leaves others the time to come, told or not; behind one that found nothing it comes at once", async () => {
+  const stop = new AbortController();
+  const nudge = new Nudge();
+  const began: number[] = [];
+  const answers = [1, 1, 0, 0];
+  await runPollLoop(
+    {
+      name: "dispatcher",
+      everyMs: 10_000,
+      leastMs: 60,
+      nudge,
+      work: async () => {
+        began.push(performance.now());
+        if (began.length === 4) stop.abort();
+        else setTimeout(() => nudge.now(), 5);
+        return answers[began.length - 1] ?? 0;
+      },
+    },
+    stop.signal,
+    loggerTo([]),
+  );
+  const pauses = began.slice(1).map((at, i) => at - (began[i] as number));
+  expect(pauses.map((ms) => ms > 55)).toEqual([true, true, false]);
 });
