@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DeliveryResult, DeliveryRow, DeliveryStatus, KeptMessage } from "../ports/ledger.js";
+import type { Tx } from "../ports/transactions.js";
 import type { DeskPorts } from "./perform-ports.js";
 
 /** One message and the server it goes to, whichever channel. */
@@ -29,8 +30,17 @@ export interface Accepted {
 export type Reply =
   | { readonly kind: "accepted"; readonly details: Accepted }
   /** Certainly not taken. `afterMs`: what the server asks for, else the usual back-off. */
-  | { readonly kind: "refused"; readonly permanent: boolean; readonly reason: string; readonly afterMs?: number }
+  | {
+      readonly kind: "refused";
+      readonly permanent: boolean;
+      readonly reason: string;
+      readonly afterMs?: number;
+      /** Does `settle`, and keeps what else has come of the refusal, in one transaction; nothing where `settle` says that the row is somebody else's by now. */
+      readonly keep?: Keep;
+    }
   | { readonly kind: "unknown"; readonly reason: string };
+
+export type Keep = (tx: Tx, settle: () => Promise<DeliveryRow | undefined>) => Promise<DeliveryRow | undefined>;
 
 /** How a delivery stands when `deliver` or `follow` comes back. */
 export type Standing =
@@ -140,7 +150,11 @@ async function converse(
     reply = isOnWire ? { kind: "unknown", reason } : { kind: "refused", permanent: false, reason };
   }
   const result = await resultOf(ports, key, reply);
-  return result && store.read((tx) => ledger.settle(tx, key, token, result));
+  if (result === undefined) return undefined;
+  const keep = reply.kind === "refused" ? reply.keep : undefined;
+  return keep === undefined
+    ? store.read((tx) => ledger.settle(tx, key, token, result))
+    : store.transaction((tx) => keep(tx, () => ledger.settle(tx, key, token, result)));
 }
 
 /** undefined: no answer; the row stays in `wire` until someone may ask. */

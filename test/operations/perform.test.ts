@@ -92,6 +92,26 @@ describe("e-mail", () => {
     expect(bounces).toMatchObject([{ payload: { run, key: "news", step: "news", permanent: true } }]);
   });
 
+  test("a refusal whose worker dies before it is kept leaves no bounce: it is sent again, and may be taken", async () => {
+    stage.mailer.trouble({ kind: "refused", permanent: true, suppress: true });
+    const { ledger } = stage.ports;
+    const died: string[] = [];
+    const settle: typeof ledger.settle = async (tx, key, ...how) => {
+      if (died.push(key) === 1) throw new Error("its worker died");
+      return ledger.settle(tx, key, ...how);
+    };
+    const ports = {
+      ...stage.ports,
+      ledger: Object.create(ledger, { settle: { value: settle } }) as typeof ledger,
+      onFault: () => {},
+    };
+    await performOn(ports, run, [email("news")]);
+    const outcome = await stage.outcome(run, email("news"));
+    const bounces = (await stage.eventsOf("email.bounced")).filter((event) => event.run_id === run);
+    expect([died.length > 0, outcome.kind, bounces]).toEqual([true, "emailed", []]);
+    expect(await stage.outcome(run, email("next"))).toMatchObject({ deliveries: [{ result: "sent" }] });
+  });
+
   test("walked once more after its answer was lost, a mail that was deferred and sent is so again, each at its instant", async () => {
     const night = T0 + 12 * HOUR;
     const first = await stage.outcome(run, email("welcome"), night);

@@ -22,7 +22,7 @@ import type { RunRow } from "../../ports/runs.js";
 import type { Task } from "../../ports/tasks.js";
 import { type Tx, WithCommit } from "../../ports/transactions.js";
 import type { Instant } from "../../values/instant.js";
-import { type Conversation, deliver, follow, isFinal, isStalled } from "../deliver.js";
+import { type Conversation, deliver, follow, isFinal, isStalled, type Keep } from "../deliver.js";
 import { deliveryId } from "../delivery-id.js";
 import { isHeldNow } from "../held-now.js";
 import { ALL_EMAIL, ALL_SENDS } from "../kill-switches.js";
@@ -697,11 +697,19 @@ function conversationOf(scene: Scene, row: DeliveryRow, { message, kept }: Ready
           return result;
         case "refused": {
           const permanent = result.permanent && !result.ours;
-          if (permanent) await bounced(scene, row, message.envelope.to, result.suppress);
-          else if (result.reason !== "fence" && isStalled(row)) await tellOfStall(scene, row, result.reason);
+          if (!permanent && result.reason !== "fence" && isStalled(row)) await tellOfStall(scene, row, result.reason);
           if (result.ours)
             scene.ports.onFault?.(`delivery ${row.key}: our own sending was refused`, new Error(result.reason));
-          return { kind: "refused", permanent, reason: result.reason };
+          const refused = { kind: "refused", permanent, reason: result.reason } as const;
+          if (!permanent) return refused;
+          // With the refusal or not at all: a worker that dies in between sends it again, and then it may be taken.
+          const keep: Keep = async (tx, settle) => {
+            await scene.ports.store.lockAccounts(tx, [scene.run.accountId]);
+            const settled = await settle();
+            if (settled !== undefined) await bounced(scene, tx, row, message.envelope.to, result.suppress);
+            return settled;
+          };
+          return { ...refused, keep };
         }
       }
     },
@@ -715,37 +723,34 @@ async function findMail(scene: Scene, row: DeliveryRow): Promise<Record<string, 
   return isThere === undefined ? undefined : isThere ? {} : null;
 }
 
-/** The server refused the address for good: nobody writes to it again if it does not exist, and the run is told. */
-async function bounced(scene: Scene, row: DeliveryRow, address: string, isDead: boolean): Promise<void> {
+/** The server refused the address for good: nobody writes to it again if it does not exist, and the run is told. Under the account's lock. */
+async function bounced(scene: Scene, tx: Tx, row: DeliveryRow, address: string, isDead: boolean): Promise<void> {
   const { store, suppressions, clock } = scene.ports;
   const at = scene.now();
-  await store.transaction(async (tx) => {
-    await store.lockAccounts(tx, [scene.run.accountId]);
-    if (isDead) await suppressions.add(tx, address, { category: "*", reason: "bounced", at, deliveryKey: row.key });
-    const payload: Record<string, FactValue> = {
-      delivery: row.id,
-      run: scene.run.id,
-      key: row.effectKey,
-      step: row.step ?? "",
-      permanent: true,
-    };
-    await store.events.append(
-      tx,
-      [
-        {
-          id: `bounced|${row.key}`,
-          name: "email.bounced",
-          at,
-          accountId: scene.run.accountId,
-          runId: scene.run.id,
-          ...(row.contactId !== null && { contactId: row.contactId }),
-          payload,
-          source: "run",
-        },
-      ],
-      clock.now(),
-    );
-  });
+  if (isDead) await suppressions.add(tx, address, { category: "*", reason: "bounced", at, deliveryKey: row.key });
+  const payload: Record<string, FactValue> = {
+    delivery: row.id,
+    run: scene.run.id,
+    key: row.effectKey,
+    step: row.step ?? "",
+    permanent: true,
+  };
+  await store.events.append(
+    tx,
+    [
+      {
+        id: `bounced|${row.key}`,
+        name: "email.bounced",
+        at,
+        accountId: scene.run.accountId,
+        runId: scene.run.id,
+        ...(row.contactId !== null && { contactId: row.contactId }),
+        payload,
+        source: "run",
+      },
+    ],
+    clock.now(),
+  );
 }
 
 /** The channel for alarms hears, once an hour, that the mail server doesn't take mail; the mail itself is tried on. */
