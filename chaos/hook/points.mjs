@@ -45,8 +45,8 @@ export const POINTS = {
   },
   settled: {
     file: "/src/operations/deliver.js",
-    find: "return result && store.read((tx) => ledger.settle(tx, key, token, result));",
-    put: `const settled = result && (await store.read((tx) => ledger.settle(tx, key, token, result))); ${here("settled")} return settled;`,
+    find: "const talking = converse(ports, key, token, conversation)",
+    put: `const talking = converse(ports, key, token, conversation).then((settled) => { ${here("settled")} return settled; })`,
   },
   "dispatch-signalled": {
     file: "/src/operations/dispatch-events.js",
