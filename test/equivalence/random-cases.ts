@@ -1,8 +1,7 @@
 import type { Model } from "../../src/customers/model.js";
-import type { Plan } from "../../src/engine/plan.js";
-import type { Scenario } from "../../src/simulation/records.js";
 import { sha256Hex } from "../../src/values/sha256.js";
 import { model as plainModel } from "../engine/plans.js";
+import type { Case } from "../naive/smallest.js";
 import { RANDOM_FIELDS, randomCase } from "../support/random-plans.js";
 import { isolated } from "./isolate.js";
 
@@ -23,12 +22,14 @@ export const RANDOM_TEMPLATES = (["en", "pl"] as const).map((locale) => {
 });
 export const RANDOM_HASHES = { t: Object.fromEntries(RANDOM_TEMPLATES.map(({ locale, hash }) => [locale, hash])) };
 
-/** A random plan and its story under names of their own, so that many walk side by side in one system. */
-export function ownCase(seed: number): { plan: Plan; scenario: Scenario } {
-  const { plan, scenario } = randomCase(seed);
-  const playbook = `random-${seed}`;
-  const own = isolated(scenario, `r${seed}`);
-  const runId = `run/${playbook}/r${seed}-a1/r${seed}-a1/1`;
+/** The random plan of a seed and its story. */
+export const ownCase = (seed: number): Case => underOwnNames(randomCase(seed), seed);
+
+/** A random plan, or what is left of one, and its story under names of their own, so that many walk side by side in one system. */
+export function underOwnNames({ plan, scenario }: Case, number: number): Case {
+  const playbook = `random-${number}`;
+  const own = isolated(scenario, `r${number}`);
+  const runId = `run/${playbook}/r${number}-a1/r${number}-a1/1`;
   return {
     plan: { ...plan, playbook, hash: playbook, templates: RANDOM_HASHES },
     scenario: {

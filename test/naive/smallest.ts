@@ -8,11 +8,11 @@ export interface Case {
 
 /**
  * The case with as much as possible taken away (steps, guards, exits, events, reactions) so that it still differs: until nothing more can go, or
- * `until` (epoch milliseconds, real time) has come. `atOnce` are tried beside each other.
+ * `until` (epoch milliseconds, real time) has come. `differ` is asked about `atOnce` of them.
  */
 export async function smallest(
   from: Case,
-  differs: (one: Case) => Promise<boolean>,
+  differ: (ones: readonly Case[]) => Promise<readonly boolean[]>,
   { atOnce = 1, until = Number.POSITIVE_INFINITY }: { readonly atOnce?: number; readonly until?: number } = {},
 ): Promise<Case> {
   let best = from;
@@ -21,8 +21,7 @@ export async function smallest(
     found = undefined;
     for (let i = 0; found === undefined && i < candidates.length && Date.now() < until; i += atOnce) {
       const some = candidates.slice(i, i + atOnce);
-      const differing = await Promise.all(some.map(differs));
-      found = some[differing.indexOf(true)];
+      found = some[(await differ(some)).indexOf(true)];
     }
   }
   return best;

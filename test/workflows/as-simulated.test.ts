@@ -92,7 +92,7 @@ async function compare(
     const walked = ({ plan, scenario }: Case) => difference(settingFor(plan), scenario, 3 * dayMs);
     const small = await smallest(
       { plan, scenario: worst.scenario },
-      async (one) => (await walked(one)).problem !== undefined,
+      async (some) => (await Promise.all(some.map(walked))).map(({ problem }) => problem !== undefined),
       { atOnce: AT_ONCE, until: Date.now() + SHRINK_MS },
     );
     problems.unshift(
